@@ -1,0 +1,32 @@
+#pragma once
+// Every noun of the `waybill` program, one file each. main.cpp lists them; nothing registers itself.
+
+#include <string>
+
+namespace CLI {
+class App;
+}
+
+namespace wb::cli {
+
+void add_fit(CLI::App& app);
+void add_predict(CLI::App& app);
+void add_pipeline(CLI::App& app);
+void add_release(CLI::App& app);
+void add_hub(CLI::App& app);
+void add_node(CLI::App& app);
+void add_rollout(CLI::App& app);
+void add_track(CLI::App& app);
+void add_dataset(CLI::App& app);
+void add_sim(CLI::App& app);
+
+// Exit codes. A subcommand's callback throws Exit; main.cpp prints `message` to stderr as "waybill: message".
+inline constexpr int kFailed = 1;
+inline constexpr int kUsage = 2;
+inline constexpr int kBadConfiguration = 78;
+struct Exit {
+  int code = kFailed;
+  std::string message;  // what happened, where, what to do next; empty if it was printed already
+};
+
+}  // namespace wb::cli

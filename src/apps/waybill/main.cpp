@@ -1,0 +1,20 @@
+// waybill: everything a person runs. Noun then verb; exit codes 0 ok, 1 failed, 2 usage, 78 bad configuration.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "apps/waybill/commands.h"
+
+int main(int argc, char** argv) {
+  CLI::App app{"Waybill: moves small models out to fleets of devices and brings back only the data worth having."};
+  app.set_version_flag("--version", std::string("waybill ") + WB_VERSION);
+  app.require_subcommand(1);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : wb::cli::kUsage;
+  } catch (const wb::cli::Exit& exit) {
+    if (!exit.message.empty()) std::fprintf(stderr, "waybill: %s\n", exit.message.c_str());
+    return exit.code;
+  }
+  return 0;
+}

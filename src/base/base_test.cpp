@@ -1,0 +1,97 @@
+#include <gtest/gtest.h>
+
+#include "base/bytes.h"
+#include "base/checksum.h"
+#include "base/prng.h"
+#include "base/signature.h"
+#include "base/spec.h"
+#include "base/step.h"
+
+namespace wb {
+namespace {
+
+TEST(Checksum, KnownAnswers) {
+  EXPECT_EQ(crc32c("123456789"), 0xE3069283U);  // RFC 3720, B.4
+  EXPECT_EQ(sha256_hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");  // FIPS 180-2
+  Sha256Stream stream;
+  stream.update("a");
+  stream.update("bc");
+  EXPECT_EQ(stream.finish_hex(), sha256_hex("abc"));
+}
+
+TEST(Signature, Rfc8032TestTwo) {
+  const std::string seed = *hex_decode("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb");
+  const std::string key = *ed25519_public_key(seed);
+  EXPECT_EQ(hex_encode(key), "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c");
+  std::string signature = *ed25519_sign(seed, "\x72");
+  EXPECT_TRUE(ed25519_verify(key, "\x72", signature));
+  signature[0] = static_cast<char>(signature[0] ^ 1);
+  EXPECT_FALSE(ed25519_verify(key, "\x72", signature));
+  EXPECT_FALSE(ed25519_verify("short", "\x72", signature));
+}
+
+TEST(Bytes, DurationsAndSizes) {
+  EXPECT_EQ(*parse_duration_ms("250ms"), 250);
+  EXPECT_EQ(*parse_duration_ms("7d"), 7LL * 86'400'000);
+  EXPECT_FALSE(parse_duration_ms("5").ok());
+  EXPECT_FALSE(parse_duration_ms("-5s").ok());
+  EXPECT_FALSE(parse_duration_ms("999999999999999999d").ok());
+  EXPECT_EQ(*parse_size_bytes("16MiB"), 16LL << 20);
+  EXPECT_FALSE(parse_size_bytes("16 MiB").ok());
+}
+
+TEST(Bytes, NumbersAreReadWholeOrNotAtAll) {
+  EXPECT_EQ(parse_double("1.5"), 1.5);
+  EXPECT_FALSE(parse_double("1.5x"));
+  EXPECT_FALSE(parse_double(""));
+  EXPECT_EQ(shortest(0.1), "0.1");
+  EXPECT_EQ(shortest(0.1F), "0.1");
+}
+
+TEST(Bytes, NearestNameNeedsToBeNear) {
+  const std::vector<std::string> names{"filter", "select", "window"};
+  EXPECT_EQ(nearest("fiter", names), "filter");
+  EXPECT_EQ(nearest("zzzzzz", names), std::nullopt);
+}
+
+TEST(Time, AddingForEverIsNever) {
+  EXPECT_EQ(after_ms(Instant{5}, INT64_MAX), kNever);
+  EXPECT_EQ(after_ms(Instant{0}, 2).ns, 2'000'000);
+}
+
+TEST(Prng, IsTheSameEverywhere) {
+  Prng prng(42);
+  EXPECT_EQ(prng.next(), 0xBDD732262FEB6E95ULL);  // SplitMix64 reference sequence for seed 42
+  EXPECT_EQ(keyed_hash(1, "a"), keyed_hash(1, "a"));
+  EXPECT_NE(keyed_hash(1, "a"), keyed_hash(2, "a"));
+}
+
+Document scalar(std::string text, int line) {
+  Document out;
+  out.kind = Document::Kind::kScalar;
+  out.text = std::move(text);
+  out.at = {line, 7};
+  return out;
+}
+
+TEST(Spec, EveryFaultIsNamedWithItsPlace) {
+  const Spec spec{"window",
+                  "",
+                  {{.name = "every", .type = FieldType::kDuration, .summary = "length", .required = true},
+                   {.name = "kind", .type = FieldType::kText, .summary = "", .fallback = "tumbling", .choices = {"tumbling", "sliding"}}},
+                  "",
+                  ""};
+  Document body;
+  body.kind = Document::Kind::kMap;
+  body.entries.push_back({"evry", {3, 5}, scalar("5s", 3)});
+  body.entries.push_back({"kind", {4, 5}, scalar("slidin", 4)});
+  Problems problems;
+  check_fields(spec, body, problems);
+  EXPECT_EQ(problems.format("p.yaml"),
+            "p.yaml:3:5: window: unknown key 'evry'; did you mean 'every'?\n"
+            "p.yaml: window.every: is required: length\n"
+            "p.yaml:4:7: window.kind: unknown value 'slidin'; did you mean 'sliding'?\n");
+}
+
+}  // namespace
+}  // namespace wb
