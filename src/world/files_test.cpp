@@ -1,0 +1,62 @@
+#include "world/files.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "world/test_folder.h"
+
+namespace wb::world {
+namespace {
+
+// S1: the mode is right and no temporary is left behind.
+TEST(Files, WritesAtomically) {
+  const TestFolder folder;
+  const std::string path = folder.path("key.pem");
+  ASSERT_TRUE(write_file_atomic(path, "old", kPublicMode).ok());
+  ASSERT_TRUE(write_file_atomic(path, "secret", kSecretMode).ok());
+  EXPECT_EQ(read_file(path, 100).value(), "secret");
+  struct stat info {};
+  ASSERT_EQ(::stat(path.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0600U);
+  size_t files_count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder.path(""))) files_count += entry.is_regular_file();
+  EXPECT_EQ(files_count, 1U);
+}
+
+TEST(Files, AFailedWriteLeavesTheOldFile) {
+  const TestFolder folder;
+  ASSERT_TRUE(make_folders(folder.path("target/inside")).ok());
+  const Status written = write_file_atomic(folder.path("target"), "bytes", kPublicMode);  // rename over a folder fails
+  ASSERT_FALSE(written.ok());
+  EXPECT_TRUE(file_exists(folder.path("target/inside")));
+  size_t entries_count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder.path(""))) entries_count += entry.exists();
+  EXPECT_EQ(entries_count, 1U);
+}
+
+TEST(Files, RefusesWhatIsTooLongOrMissing) {
+  const TestFolder folder;
+  ASSERT_TRUE(write_file_atomic(folder.path("f"), "12345", kPublicMode).ok());
+  EXPECT_EQ(read_file(folder.path("f"), 4).error().code, Code::kFull);
+  EXPECT_EQ(read_file(folder.path("g"), 4).error().code, Code::kNotFound);
+}
+
+TEST(Files, OneProcessPerFolder) {
+  const TestFolder folder;
+  {
+    const auto lock = FolderLock::take(folder.path(""), "hub");
+    ASSERT_TRUE(lock.ok());
+    const auto second = FolderLock::take(folder.path(""), "hub");
+    ASSERT_FALSE(second.ok());
+    EXPECT_EQ(second.error().code, Code::kExists);
+    EXPECT_NE(second.error().text.find("hub (process " + std::to_string(::getpid()) + ")"), std::string::npos) << second.error().text;
+  }
+  EXPECT_TRUE(FolderLock::take(folder.path(""), "hub").ok());
+}
+
+}  // namespace
+}  // namespace wb::world
