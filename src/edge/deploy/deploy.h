@@ -1,0 +1,224 @@
+#pragma once
+// deploy: how a release gets onto this node and how a bad one gets off it again, decided here, with no hub, clock or person.
+//
+//   desired → Fetching → Verifying → Probation → Committed
+//                 └──────────┴─ Rejected  └─ RolledBack (quarantined)         nothing loadable → SafeMode
+//
+// One machine (contract: base/step.h). The agent sends it events and performs its effects; release bytes lie in slot files
+// named by their digest, decisions lie in the journal (journal.h). A step is journalled, and the journal durable, before it
+// takes effect: so a crash at any effect leaves a state from which opening again goes on (promises U1–U5, U7, U9).
+//
+// How a bad release ends within a bounded number of tries (U3): before anything is loaded, at boot too, its try counter is
+// raised durably. A candidate loaded `tries_max` times without a verdict is quarantined; a committed release that did not
+// survive `stable_ms` as often gives way to the one before it; with nothing left the node declares safe mode, keeps taking
+// in and sending records, takes a newer release from the hub, and tries its last release again at long intervals.
+// While a candidate is loaded, crashes are charged to it.
+//
+// Effects on slots are performed in order, one by one. WriteSlot{offset 0} begins the file anew.
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/prng.h"
+#include "base/step.h"
+#include "base/store_op.h"
+#include "edge/deploy/journal.h"
+#include "edge/deploy/probation.h"
+#include "edge/deploy/verify.h"
+#include "wire/wire.h"
+
+namespace wb::deploy {
+
+struct Config {
+  std::vector<std::string> trusted_keys;  // 32 raw bytes each, pinned at enrolment (K2)
+  uint64_t release_bytes_max = limits::kReleaseBytesMax;
+  uint64_t tries_max = 3;
+  uint64_t bad_transfers_max = 3;           // whole downloads with a wrong digest before the assignment is refused
+  int64_t stable_ms = 60'000;               // a release that ran this long survived its start
+  int64_t safe_mode_retry_ms = 600'000;     // doubles up to a day
+  int64_t fetch_timeout_ms = 120'000;       // a range of 256 KiB at 50 kbit/s takes 42 s
+  int64_t retry_ms = 1'000;                 // first pause after a failed fetch, slot or store operation; doubles
+  int64_t retry_max_ms = 300'000;
+  Thresholds thresholds;
+};
+
+struct SlotFile {
+  std::string digest;
+  uint64_t bytes = 0;   // durable
+  bool sealed = false;  // complete and renamed; still verified each time before it is loaded
+};
+
+// ---- events
+
+struct Opened {};  // the first event after open()
+struct DesiredSeen { wire::Desired desired; };  // with every contact: level-triggered
+struct Fetched { std::string digest; uint64_t offset = 0; Bytes bytes; };
+struct FetchFailed { std::string digest; uint64_t offset = 0; Error error; int64_t retry_after_ms = 0; };
+struct SlotWritten { std::string digest; uint64_t bytes = 0; };  // durable length now
+struct SlotSealed { std::string digest; };
+struct SlotRead { std::string digest; Bytes bytes; };
+struct SlotFailed { std::string digest; Error error; };  // of a write, seal or read. kNotFound = no such file
+// Answer to LoadCandidate and Run: the agent built the pipeline, or says why it cannot.
+struct Loaded { std::string digest; bool ok = false; std::string error; };
+// Sketches of the shadow and of the running release, both cumulative since Loaded{candidate}. The running one is empty if
+// nothing runs.
+struct Scores { std::string digest; wire::ScoreSketch candidate; wire::ScoreSketch incumbent; };
+struct Stored { uint64_t ticket = 0; };
+struct StoreFailed { uint64_t ticket = 0; Error error; };
+struct Wake {};
+struct Stopping {};  // a clean stop is not a crash: takes back the tries of this boot
+
+using Event = std::variant<Opened, DesiredSeen, Fetched, FetchFailed, SlotWritten, SlotSealed, SlotRead, SlotFailed, Loaded,
+                           Scores, Stored, StoreFailed, Wake, Stopping>;
+
+// ---- effects
+
+struct Store { uint64_t ticket = 0; std::vector<StoreOp> ops; };  // tickets of this machine, from 1
+struct FetchRange { std::string digest; uint64_t offset = 0; uint64_t length = 0; };  // may be lost
+struct WriteSlot { std::string digest; uint64_t offset = 0; Bytes bytes; };
+struct SealSlot { std::string digest; };
+struct ReadSlot { std::string digest; };
+struct RemoveSlot { std::string digest; };  // no answer; a file that stays is removed at the next boot
+struct LoadCandidate { wire::Release release; };  // build it and shadow it; answered by Loaded, then Scores
+struct Promote { std::string digest; };           // the shadow becomes the running release; cannot fail
+struct Drop { std::string digest; };              // stop and free the shadow, if there is one
+struct Run { wire::Release release; };            // at boot or after safe mode; answered by Loaded
+struct EnterSafeMode { std::string code; std::string text; };
+
+using Effect = std::variant<Store, FetchRange, WriteSlot, SealSlot, ReadSlot, RemoveSlot, LoadCandidate, Promote, Drop, Run,
+                            EnterSafeMode>;
+
+// ---- view
+
+struct View {
+  wire::DeployPhase phase = wire::DEPLOY_IDLE;
+  std::string running_digest;  // what really runs (F6); "" = nothing
+  std::string running_name;
+  uint64_t running_generation = 0;
+  std::string candidate_digest;
+  std::string candidate_name;
+  uint64_t candidate_tries = 0;
+  uint64_t desired_generation = 0;  // durably accepted
+  std::string desired_digest;
+  uint64_t fetched_bytes = 0;
+  uint64_t size_bytes = 0;
+  std::vector<wire::Quarantined> quarantined;  // durable
+  std::string waiting_for;       // why nothing moves, for a person
+  std::string last_refusal;      // "DEPLOY_REFUSED/ROLLBACK: …": an assignment that was not accepted (K3)
+  uint64_t refused_count = 0;    // such assignments
+  uint64_t damaged_rows = 0;
+  bool safe_mode = false;
+};
+
+// Everything of Reported except the sketches, which are the agent's.
+void fill(const View& view, wire::Reported& reported);
+
+class Deploy {
+ public:
+  // rows: all of the node's store. slots: what the slot folder holds. Never fails: damage costs a fact, not the start.
+  static Deploy open(Config config, const std::vector<StoredRow>& rows, std::vector<SlotFile> slots, Prng prng);
+  Step<Effect> step(Moment now, const Event& event);
+  View view() const;
+
+ private:
+  // After the ticket is durable. Of a candidate's continuation only if it is still the same candidate (epoch).
+  enum class Then : uint8_t { kNothing, kFetch, kLoadCandidate, kPromote, kRunCommitted };
+  struct Pending { uint64_t ticket; Journal journal; Then then; uint64_t epoch; };
+  enum class Track : uint8_t { kNone, kStoring, kPausing, kFetching, kWriting, kSealing, kReading, kLoading, kShadowing };
+  enum class Running : uint8_t { kNone, kReading, kStoring, kLoading, kRuns, kSafeMode };
+
+  Deploy(Config config, Journal journal, std::vector<SlotFile> slots, Prng prng);
+
+  void on(const Opened&);
+  void on(const DesiredSeen&);
+  void on(const Fetched&);
+  void on(const FetchFailed&);
+  void on(const SlotWritten&);
+  void on(const SlotSealed&);
+  void on(const SlotRead&);
+  void on(const SlotFailed&);
+  void on(const Loaded&);
+  void on(const Scores&);
+  void on(const Stored&);
+  void on(const StoreFailed&);
+  void on(const Wake&);
+  void on(const Stopping&);
+
+  // running.cpp: the release this node runs
+  void start_running();
+  void charge_boot();
+  void run_committed();
+  void committed_read(const Bytes& bytes);
+  void fall_back(const std::string& code, const std::string& text, bool quarantine);
+  void safe_mode(const std::string& code, const std::string& text);
+
+  // candidate.cpp: the release on its way in
+  void pursue();
+  void begin_candidate();
+  void go_fetch();
+  void fetch_next();
+  void pause(const std::string& why, int64_t floor_ms);
+  void candidate_read(const Bytes& bytes);
+  void bad_transfer(const Refusal& refusal);
+  void refuse(const Refusal& refusal);
+  void load_candidate();
+  void judge_candidate();
+  void drop_candidate();
+  void remove_garbage();
+  bool candidate_is(const std::string& digest) const;
+
+  void save(Then then);
+  void emit_store(std::vector<StoreOp> ops, Then then);
+  SlotFile& slot_file(const std::string& digest);
+  const SlotFile* find_file(const std::string& digest) const;
+  void remove_file(const std::string& digest);
+  bool refuse_assignment(const wire::Desired& desired);
+  Instant wake_at() const;
+  int64_t jitter(int64_t ms);
+
+  Config config_;
+  Prng prng_;
+  Journal journal_;  // as decided; durable once its ticket is Stored
+  Journal durable_;
+  std::deque<Pending> pending_;
+  static constexpr size_t kPendingMax = 64;
+  bool store_failed_ = false;
+  Instant store_retry_at_ = kNever;
+  int64_t store_pause_ms_ = 0;
+  uint64_t next_ticket_ = 1;
+
+  std::vector<SlotFile> files_;
+  Running running_ = Running::kNone;
+  std::string running_digest_;  // what the agent runs
+  std::optional<wire::Release> run_release_;
+  Instant stable_at_ = kNever;
+  Instant safe_retry_at_ = kNever;
+  int64_t safe_pause_ms_ = 0;
+  std::string safe_reason_;
+  bool charged_ = false;  // this boot's try was counted
+
+  Track track_ = Track::kNone;
+  uint64_t epoch_ = 0;  // one per candidate
+  std::optional<wire::Release> candidate_release_;
+  wire::ScoreSketch reference_;
+  wire::ScoreSketch candidate_scores_;
+  wire::ScoreSketch incumbent_scores_;
+  bool shadow_loaded_ = false;
+  uint64_t asked_offset_ = 0;
+  uint64_t asked_length_ = 0;
+  uint64_t range_bytes_ = 0;
+  Instant track_deadline_ = kNever;
+  int64_t pause_ms_ = 0;
+  std::string waiting_for_;
+
+  std::string last_refusal_;
+  uint64_t refused_count_ = 0;
+  std::vector<Effect> effects_;
+  Moment now_;
+};
+
+}  // namespace wb::deploy
