@@ -14,6 +14,8 @@
 #include <streambuf>
 #include <unordered_map>
 
+#include "base/bytes.h"
+
 namespace wb::world {
 namespace {
 
@@ -216,6 +218,31 @@ Position place_of(std::string_view text, size_t offset) {
   return at;
 }
 
+// yaml-cpp names what its grammar missed; a person wants to know what to change.
+std::string_view advice(std::string_view reason) {
+  if (reason == YAML::ErrorMsg::MAP_VALUE) return ": a value that contains ': ' needs quotes; or the indentation is wrong";
+  if (reason == YAML::ErrorMsg::END_OF_MAP || reason == YAML::ErrorMsg::END_OF_SEQ)
+    return ": this line does not line up with the lines above it";
+  if (reason == YAML::ErrorMsg::END_OF_MAP_FLOW) return ": a '{' above has no '}'";
+  if (reason == YAML::ErrorMsg::END_OF_SEQ_FLOW) return ": a '[' above has no ']'";
+  if (reason == YAML::ErrorMsg::UNKNOWN_TOKEN) return ": text that starts with this character needs quotes";
+  return "";
+}
+
+void add_syntax_problem(std::string_view text, const YAML::Exception& error, Problems& problems) {
+  const Position at = position(error.mark);
+  const auto lines = split(text, '\n');
+  if (at.line >= 1 && static_cast<size_t>(at.line) <= lines.size()) {
+    const std::string_view line = lines[static_cast<size_t>(at.line) - 1];
+    const size_t tab = line.find('\t');
+    if (tab != std::string_view::npos && tab <= line.find_first_not_of(" \t")) {
+      problems.add({at.line, static_cast<int>(tab) + 1}, "a tab in the indentation: indent with spaces");
+      return;
+    }
+  }
+  problems.add(at, error.msg + std::string(advice(error.msg)));
+}
+
 void parse_into(std::string_view text, const EnvLookup& env, Problems& problems, Document& out) {
   try {
     TextBuffer buffer(text);
@@ -230,10 +257,7 @@ void parse_into(std::string_view text, const EnvLookup& env, Problems& problems,
   } catch (const Stop& stop) {
     problems.add(stop.at, stop.text);
   } catch (const YAML::Exception& error) {
-    std::string reason = error.msg;
-    if (reason == YAML::ErrorMsg::TAB_IN_INDENTATION || reason == YAML::ErrorMsg::BLOCK_ENTRY)
-      reason += " (indent with spaces, never with tabs)";
-    problems.add(position(error.mark), reason);
+    add_syntax_problem(text, error, problems);
   } catch (const std::exception& error) {  // bad_alloc and whatever else a parser of hostile text may find
     problems.add({}, std::string("cannot be read as YAML: ") + error.what());
   }
