@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/document.h"
@@ -47,20 +48,23 @@ class Inferrer {
  private:
   struct Feature {
     size_t column = 0;
-    double min = 0, max = 0;          // training range; min > max: no sketch
+    double min = 0, max = 0;          // training range
     double outside_bits = 0;          // surprise of a value outside it, minus expectation
     std::vector<double> edges;        // ascending inner edges of the bins
     std::vector<double> excess_bits;  // [edges + 1] surprise of the bin minus expectation
   };
-  Inferrer() = default;
+  explicit Inferrer(engine::Model model) : model_(std::move(model)) {}
   void learn_sketches();
-  double novelty_of(const float* row) const;
+  void gather(const Batch& batch, Scored& out);
+  void judge(size_t row, Scored& out) const;
+  float novelty_of(const float* row) const;
 
   engine::Model model_;
   std::vector<Feature> features_;
   double spread_ = 0;            // standard deviation of the summed surprise; 0: no sketches
   std::vector<float> inputs_;    // f32[rows, features], row-major, NaN = missing
-  std::vector<float> outputs_;
+  std::vector<float> margins_;   // f32[rows, outputs]
+  std::vector<float> answers_;   // f32[rows, answers]
 };
 
 }  // namespace wb::infer

@@ -13,8 +13,8 @@
 // `never` stops every upload of the pipeline, dead letters included. Without rules nothing is uploaded either.
 // Not-finite rows match `not_finite` (rate 1 unless the file says otherwise), `sample` and `all`, nothing else.
 
-#include <array>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -59,12 +59,11 @@ struct Decision {
 };
 
 enum class ActionKind : uint8_t { kStdout, kFile, kHttp, kMqtt };
-enum class When : uint8_t { kAnomaly, kLowConfidence, kNovel, kNotFinite, kAll };
 
 // A checked local action: world/ performs it.
 struct Action {
   ActionKind kind = ActionKind::kStdout;
-  When when = When::kAll;
+  Rule when = Rule::kAll;  // kAnomaly, kLowConfidence, kNovel, kNotFinite or kAll
   std::string name;   // "stdout", …
   std::string label;  // the component's label, or its name
   std::string path;   // file
@@ -94,8 +93,10 @@ struct Routed {
   uint64_t acts_dropped_count = 0;  // over kActsPerBatchMax
 };
 
-std::span<const Spec> rule_specs();
-std::span<const Spec> action_specs();
+const std::vector<Spec>& rule_specs();
+const std::vector<Spec>& action_specs();
+const Spec& route_spec();  // the section `route`
+const Spec& sync_spec();   // the section `sync`
 
 class Router {
  public:
@@ -114,33 +115,29 @@ class Router {
   bool uploads() const { return uploads_; }  // false: no rule, or `never`
 
  private:
-  struct Condition {  // when a row is an anomaly, unsure or novel
-    std::vector<uint8_t> class_mask;  // anomaly: [labels] 1 = anomalous
-    double above = 0, below = 0;
-    bool has_above = false, has_below = false;
+  // When a row is an anomaly, unsure or novel.
+  struct Condition {
+    std::vector<uint8_t> class_mask;  // anomaly: [labels] 1 = anomalous; empty: by score
+    double above = std::numeric_limits<double>::infinity();
+    double below = -std::numeric_limits<double>::infinity();
   };
   struct RuleLine {
     Rule rule = Rule::kSample;
     Condition condition;
     double rate = 1;
   };
-  struct ActionLine {
-    When when = When::kAll;
-    Condition condition;
-  };
-  friend class RouterBuilder;
-  friend struct RowView;
+  friend class Builder;
 
-  bool matches(When when, const Condition& condition, const VerdictsView& verdicts, size_t row) const;
-  bool matches(Rule rule, const Condition& condition, const VerdictsView& verdicts, size_t row) const;
+  static bool matches(Rule rule, const Condition& condition, const VerdictsView& verdicts, size_t row);
   Decision decide(const Batch& batch, const VerdictsView& verdicts, size_t row, std::string& scratch) const;
+  std::string reason(Rule rule, const VerdictsView& verdicts, size_t row) const;
 
   ModelFacts model_;
   RouteOptions options_;
-  uint64_t key_ = 0;
+  uint64_t key_ = 0;  // of the draws: seed and node
   std::vector<RuleLine> rules_;
   std::vector<Action> actions_;
-  std::vector<ActionLine> action_lines_;
+  std::vector<Condition> action_conditions_;  // one per action
   int64_t budget_bytes_per_day_ = 0;
   bool uploads_ = false;
 };
