@@ -9,7 +9,7 @@ function(wb_target_name out module)
 endfunction()
 
 function(wb_map module kind)
-  cmake_parse_arguments(MAP "" "" "USES;THIRD" ${ARGN})
+  cmake_parse_arguments(MAP "" "" "USES;THIRD;DOORS" ${ARGN})
   if(NOT kind MATCHES "^(pure|io)$")
     message(FATAL_ERROR "modules.cmake: ${module}: kind is '${kind}'; it must be pure or io")
   endif()
@@ -52,10 +52,15 @@ function(wb_flags target kind)
   endif()
 endfunction()
 
-# wb_module(edge/outbox SOURCES a.cpp b.cpp [USES base record] [THIRD zstd] [TESTS a_test.cpp] [TEST_USES …])
+# wb_module(edge/outbox SOURCES a.cpp b.cpp [USES base record] [THIRD zstd] [TESTS a_test.cpp])
 # USES and THIRD default to the module's whole line in the map; naming more than the line allows is refused.
 function(wb_module module)
   cmake_parse_arguments(MOD "" "" "SOURCES;USES;THIRD;TESTS" ${ARGN})
+  foreach(source IN LISTS MOD_SOURCES MOD_TESTS MOD_UNPARSED_ARGUMENTS)
+    if(NOT source MATCHES "[.](cpp|cc|h)$")  # also what stands behind a misspelt keyword lands in these lists
+      message(FATAL_ERROR "wb_module(${module}): does not know ${source}. It takes SOURCES, USES, THIRD and TESTS.")
+    endif()
+  endforeach()
   get_property(modules GLOBAL PROPERTY WB_MODULES)
   if(NOT module IN_LIST modules)
     message(FATAL_ERROR "wb_module(${module}): modules.cmake has no such line. Add it where it stands on the route.")
@@ -107,13 +112,14 @@ function(wb_test name)
   endif()
 endfunction()
 
-# A source that no target names is dead weight that looks alive: it fails the configure step.
+# A source, test or scenario that no target names is dead weight that looks alive: it fails the configure step. Scenarios
+# (tests/scenario/*) are named with wb_name_sources() by whoever runs them.
 function(wb_check_orphans)
   file(GLOB_RECURSE found ${CMAKE_SOURCE_DIR}/src/*.cpp ${CMAKE_SOURCE_DIR}/tests/*.cpp ${CMAKE_SOURCE_DIR}/fuzz/*.cpp
-    ${CMAKE_SOURCE_DIR}/bench/*.cpp)
+    ${CMAKE_SOURCE_DIR}/bench/*.cpp ${CMAKE_SOURCE_DIR}/tests/scenario/*)
   get_property(named GLOBAL PROPERTY WB_NAMED_SOURCES)
   foreach(source IN LISTS found)
-    if(source MATCHES "/tests/gates/")
+    if(source MATCHES "/tests/gates/|/tests/scenario/.*CMakeLists[.]txt$")
       continue()  # specimens that must not compile: the gates' own tests use them
     endif()
     if(NOT WB_FUZZ AND source MATCHES "/fuzz/")
