@@ -21,7 +21,10 @@
 #include "base/document.h"
 #include "base/result.h"
 #include "base/spec.h"
+#include "edge/outbox/outbox.h"
 #include "edge/route/route.h"
+#include "edge/source/source.h"
+#include "edge/transform/transform.h"
 #include "record/record.h"
 #include "wire/wire.h"
 
@@ -39,41 +42,22 @@ struct PipelineOptions {
   bool allow_missing_model = false;  // lint without a model at hand: what cannot be checked is listed in unchecked()
 };
 
-// A checked source component; world opens it.
-struct SourceComponent {
-  std::string kind;   // "http", "mqtt", "file", "stdin"
-  std::string label;  // the component's label, or its kind
-  Position at;
-  Values values;
-};
-
-// One record for the outbox.
-struct RecordOffer {
-  Bytes record;  // wire::RecordUp without seq
-  Lane lane = Lane::kBulk;
-  Rule rule = Rule::kSample;
-  double probability = 1;  // inclusion probability, also inside `record`
-  double uniform = 0;      // u / p: uniform on [0, 1)
-  double value = 1;
-  double priority = 0;     // q = uniform / value: the outbox evicts the largest first
-};
-
 struct PipelineCounters {
   uint64_t rows_in = 0;
-  uint64_t filtered = 0;       // by transform filter
-  uint64_t late = 0;           // by transform window
+  uint64_t filtered = 0;       // by filter
+  uint64_t late = 0;           // by window: behind its lateness, or too far ahead
   uint64_t scored = 0;
   uint64_t not_finite = 0;     // part of scored
   uint64_t selected = 0;       // offered
-  uint64_t not_sent = 0;       // decided locally: scored or routed, not selected
-  uint64_t oversized = 0;      // selected, but over limits::kRecordBytesMax once encoded
+  uint64_t not_sent = 0;       // decided here: routed, not selected
+  uint64_t oversized = 0;      // selected, but over limits::kRecordBytesMax once encoded: dropped
   uint64_t acts = 0;
   uint64_t acts_dropped = 0;
-  uint64_t bytes_seen = 0;     // encoded size of every routed row: what uploading everything would have cost
+  uint64_t bytes_seen = 0;     // of the input rows as records without verdict: what uploading everything would have cost
 };
 
 struct PipelineOutcome {
-  std::vector<RecordOffer> offers;
+  std::vector<outbox::Offer> offers;  // wire::RecordUp without seq
   std::vector<route::Act> acts;
   PipelineCounters counters;
   wire::ScoreSketch sketch;  // increments of this batch; latency_bins_us stays empty
@@ -91,8 +75,9 @@ class Pipeline {
   static std::optional<std::string> model_name(const Document& document);
   // Every Spec of the file format by section, for the JSON schema and the reference page.
   struct Section {
-    std::string name;  // "source", "transforms", "route.actions", "sync.rules", "" = top level
-    std::vector<const Spec*> specs;
+    std::string name;  // "pipeline", "schema", "source", "transforms", "infer", "route", "route.actions", "sync", "sync.rules"
+    bool components;   // a list of single-key components; false: one map with these fields
+    std::vector<Spec> specs;
   };
   static std::vector<Section> sections();
 
@@ -101,25 +86,26 @@ class Pipeline {
   Pipeline& operator=(Pipeline&&) noexcept;
 
   const std::string& name() const;
+  source::ParserConfig parser_config(source::Format format) const;  // for a Parser or Stream per source
   const Schema& input_schema() const;          // what sources must deliver
-  const std::string& event_time_field() const;  // "" = arrival time
-  bool refuse_extra_fields() const;
   const Schema& record_schema() const;         // of what is scored and uploaded; goes up with the records
-  const std::vector<SourceComponent>& sources() const;
+  const std::vector<source::SourceConfig>& sources() const;
   const std::vector<route::Action>& actions() const;
-  const std::vector<std::string>& labels() const;
+  const std::vector<std::string>& labels() const;  // empty without a classifier
+  std::vector<transform::Count> transform_counts() const;  // since build: where rows went
+  bool holds_rows() const;                     // there is a window: call flush() at the end, and run() to keep time going
   bool has_model() const;
   bool uploads() const;
   int64_t budget_bytes_per_day() const;
   const std::vector<std::string>& unchecked() const;  // sentences; empty when all was checked
 
   PipelineOutcome run(Batch batch, int64_t now_unix_ms);
-  // Rows whose windows have closed by time alone, when no new input comes.
+  // The input has ended: closes every open window.
   PipelineOutcome flush(int64_t now_unix_ms);
   // Transforms and scores only.
   PipelineOutcome shadow(Batch batch, int64_t now_unix_ms);
   // Input that could not be read. nullopt if the rules let nothing leave the node.
-  std::optional<RecordOffer> dead_letter(std::string_view raw, std::string_view reason, int64_t now_unix_ms) const;
+  std::optional<outbox::Offer> dead_letter(std::string_view raw, std::string_view reason, int64_t now_unix_ms) const;
 
   // For `pipeline test`: every row after the transforms with its verdict and the decision in words.
   struct Explained {
@@ -128,6 +114,7 @@ class Pipeline {
     std::string decision;
   };
   std::vector<Explained> explain(Batch batch, int64_t now_unix_ms);
+  std::vector<Explained> explain_flush(int64_t now_unix_ms);
 
  private:
   struct Parts;
