@@ -87,7 +87,7 @@ struct LoadCandidate { wire::Release release; };  // build it and shadow it; ans
 struct Promote { std::string digest; };           // the shadow becomes the running release; cannot fail
 struct Drop { std::string digest; };              // stop and free the shadow, if there is one
 struct Run { wire::Release release; };            // at boot or after safe mode; answered by Loaded
-struct EnterSafeMode { std::string code; std::string text; };
+struct EnterSafeMode { std::string text; };  // stop scoring; taking in and sending go on. Left by Run or Promote
 
 using Effect = std::variant<Store, FetchRange, WriteSlot, SealSlot, ReadSlot, RemoveSlot, LoadCandidate, Promote, Drop, Run,
                             EnterSafeMode>;
@@ -149,34 +149,45 @@ class Deploy {
   void on(const Stopping&);
 
   // running.cpp: the release this node runs
-  void start_running();
-  void charge_boot();
+  void charge_and_run();
   void run_committed();
   void committed_read(const Bytes& bytes);
-  void fall_back(const std::string& code, const std::string& text, bool quarantine);
-  void safe_mode(const std::string& code, const std::string& text);
+  void committed_loaded(const Loaded& event);
+  void survived();
+  void slot_lost(const std::string& text);
+  void give_up(const Refusal& refusal);
+  bool step_back();
+  void nothing_committed();
+  void declare_if_nothing_left();
+  void safe_mode(const std::string& text);
+  void leave_safe_mode();
 
   // candidate.cpp: the release on its way in
-  void pursue();
-  void begin_candidate();
+  bool candidate_is(const std::string& digest) const;
+  bool pursue();
   void go_fetch();
-  void fetch_next();
-  void pause(const std::string& why, int64_t floor_ms);
+  void pause(const std::string& why, int64_t floor_ms, bool may_end_early);
+  void track_timeout();
+  void candidate_slot_failed(const Error& error);
   void candidate_read(const Bytes& bytes);
   void bad_transfer(const Refusal& refusal);
-  void refuse(const Refusal& refusal);
   void load_candidate();
+  void candidate_loaded(const Loaded& event);
   void judge_candidate();
+  void promoted();
+  void forbid(const wire::Desired& desired, const Refusal& refusal);
+  void refuse(const Refusal& refusal);
   void drop_candidate();
-  void remove_garbage();
-  bool candidate_is(const std::string& digest) const;
 
   void save(Then then);
-  void emit_store(std::vector<StoreOp> ops, Then then);
-  SlotFile& slot_file(const std::string& digest);
-  const SlotFile* find_file(const std::string& digest) const;
-  void remove_file(const std::string& digest);
+  void perform(Then then, uint64_t epoch);
+  void retry_store();
   bool refuse_assignment(const wire::Desired& desired);
+  const SlotFile* find_file(const std::string& digest) const;
+  SlotFile& slot_file(const std::string& digest);
+  void remove_file(const std::string& digest);
+  bool needed(const std::string& digest) const;
+  void remove_garbage();
   Instant wake_at() const;
   int64_t jitter(int64_t ms);
 
@@ -186,33 +197,35 @@ class Deploy {
   Journal durable_;
   std::deque<Pending> pending_;
   static constexpr size_t kPendingMax = 64;
+  bool opened_ = false;
   bool store_failed_ = false;
+  std::string store_error_;
   Instant store_retry_at_ = kNever;
   int64_t store_pause_ms_ = 0;
   uint64_t next_ticket_ = 1;
-
   std::vector<SlotFile> files_;
+
   Running running_ = Running::kNone;
   std::string running_digest_;  // what the agent runs
-  std::optional<wire::Release> run_release_;
+  bool charged_ = false;        // the committed release's try of this boot is still open
   Instant stable_at_ = kNever;
   Instant safe_retry_at_ = kNever;
-  int64_t safe_pause_ms_ = 0;
   std::string safe_reason_;
-  bool charged_ = false;  // this boot's try was counted
 
   Track track_ = Track::kNone;
-  uint64_t epoch_ = 0;  // one per candidate
-  std::optional<wire::Release> candidate_release_;
+  uint64_t epoch_ = 0;              // one per candidate
+  bool candidate_charged_ = false;  // for the load that is to come
+  std::optional<wire::Release> candidate_release_;  // verified, waiting for its journal row
   wire::ScoreSketch reference_;
   wire::ScoreSketch candidate_scores_;
   wire::ScoreSketch incumbent_scores_;
-  bool shadow_loaded_ = false;
+  bool time_is_up_ = false;
   uint64_t asked_offset_ = 0;
   uint64_t asked_length_ = 0;
   uint64_t range_bytes_ = 0;
   Instant track_deadline_ = kNever;
   int64_t pause_ms_ = 0;
+  bool pause_may_end_early_ = false;
   std::string waiting_for_;
 
   std::string last_refusal_;

@@ -44,7 +44,7 @@ enum class Direction : uint8_t { kBoth, kUp };
 uint64_t bins_distance_ppm(const Repeated<uint64_t>& a, const Repeated<uint64_t>& b, Direction direction) {
   const uint64_t total_a = total_of(a);
   const uint64_t total_b = total_of(b);
-  if (total_a == 0 || total_b == 0) return kNoDistance;
+  if (total_a == 0 || total_b == 0 || total_a == ~uint64_t{0} || total_b == ~uint64_t{0}) return kNoDistance;
   uint64_t below_a = 0;
   uint64_t below_b = 0;
   uint64_t up = 0;
