@@ -1,0 +1,158 @@
+#pragma once
+// The inside of Agent: state and the handlers, split by story. data.cpp: batches in; exchange.cpp: talking to the hub;
+// release.cpp: what runs; tickets.cpp: the one store; agent.cpp: opening, dispatch, view.
+
+#include <set>
+#include <string>
+
+#include "edge/agent/agent.h"
+
+namespace wb {
+
+class Agent::Core {
+ public:
+  using Effects = std::vector<agent::Effect>;
+
+  static Result<std::unique_ptr<Core>> open(AgentConfig config, const StoredState& found,
+                                            std::vector<deploy::SlotFile> slots, Prng prng,
+                                            std::optional<LocalPipeline> local);
+  Step<agent::Effect> step(Moment now, agent::Event&& event);
+  AgentView view() const;
+  const Pipeline* serving() const { return candidate_serves_ ? candidate_.get() : running_.get(); }
+  uint64_t epoch() const { return epoch_; }
+  std::string position(const std::string& key) const;
+
+ private:
+  Core(AgentConfig config, outbox::Outbox opened, deploy::Deploy deploy, sync::Sync sync, Prng prng)
+      : config_(std::move(config)), outbox_(std::move(opened)), deploy_(std::move(deploy)), sync_(std::move(sync)), prng_(prng) {}
+
+  // ---- agent.cpp
+  void read_state(const StoredState& found);
+  void on(agent::Opened&&);
+  void on(agent::Wake&&);
+  void on(agent::Stopping&&);
+  void on(agent::ActionsDone&& done) { counters_.set_actions(counters_.actions() + done.count); }
+  void log(agent::Log::Level level, std::string text);
+
+  // ---- data.cpp
+  void on(agent::SourceBatch&& source);
+  void on(agent::SourcesEnded&&);
+  void on(agent::ShadowRun&&);
+  void on(agent::Latency&& latency);
+  void answer_busy(uint64_t answer_id, uint64_t& counter);
+  void take(PipelineOutcome&& outcome, std::vector<outbox::Offer>& offers);
+  void keep(std::vector<outbox::Offer> offers, std::optional<agent::Answer> answer);
+  void note_schema(std::vector<StoreOp>& ops);
+
+  // ---- tickets.cpp
+  // Appends the op set as the next ticket. `then` says what waits for it.
+  struct Pending {
+    uint64_t ticket = 0;
+    std::vector<StoreOp> ops;
+    std::vector<agent::Answer> answers;
+    uint64_t deploy_ticket = 0;  // 0 = none
+    wire::Counters counters;     // as of this ticket
+  };
+  uint64_t store(std::vector<StoreOp> ops, std::optional<agent::Answer> answer = std::nullopt, uint64_t deploy_ticket = 0);
+  void store_lazily();  // counters and positions that no producer waits for
+  void on(agent::Stored&& stored);
+  void on(agent::StoreFailed&& failed);
+  void retry_stores();
+  void make_room_in_pending();
+
+  // ---- exchange.cpp
+  void on(agent::RowsLoaded&& loaded);
+  void on(agent::ExchangeDone&& done);
+  void on(agent::ExchangeFailed&& failed);
+  void drive_sync(const sync::Event& event);
+  void prepare(const sync::SendExchange& wanted);
+  void proceed();  // with the exchange that waits for a ticket
+  void send(std::vector<sync::StreamPartView> parts);
+  void tell_waiting();
+  wire::ExchangeRequest request_head() const;
+  wire::Counters reported_counters() const;
+  void new_incarnation();
+  void online(bool now_online);
+
+  // ---- release.cpp
+  void on(agent::DeployEvent&& event);
+  void drive_deploy(const deploy::Event& event);
+  void perform(deploy::Effect&& effect, std::deque<deploy::Event>& follow_up);
+  Result<std::unique_ptr<Pipeline>> build(const wire::Release& release);
+  Result<std::unique_ptr<Pipeline>> build_local(const LocalPipeline& local);
+  void serve_again();  // what serves has changed
+  void feed_scores();
+  void notice_report_change();
+
+  AgentConfig config_;
+  outbox::Outbox outbox_;
+  deploy::Deploy deploy_;
+  sync::Sync sync_;
+  Prng prng_;
+  Moment now_;
+  Effects effects_;
+
+  // identity of this store
+  std::string incarnation_;
+  uint64_t boot_ = 0;
+  uint64_t seed_ = 0;
+  uint64_t damaged_rows_ = 0;
+  std::vector<StoreOp> opening_ops_;
+  std::optional<LocalPipeline> local_;
+
+  // what serves
+  std::unique_ptr<Pipeline> running_;
+  std::unique_ptr<Pipeline> candidate_;
+  bool candidate_serves_ = false;  // first release, or another input schema: it cannot be a shadow
+  std::string candidate_digest_;
+  uint64_t epoch_ = 0;
+  std::optional<Batch> shadow_batch_;
+  wire::ScoreSketch running_sketch_;
+  wire::ScoreSketch candidate_sketch_;
+  wire::ScoreSketch incumbent_sketch_;  // of the running release, since the candidate was loaded
+  std::map<std::string, wire::SchemaDef> schemas_;  // of records that may wait
+  static constexpr size_t kSchemasMax = limits::kSchemasPerExchangeMax;
+
+  // the store
+  std::deque<Pending> pending_;
+  uint64_t next_ticket_ = 1;
+  uint64_t stored_ticket_ = 0;
+  bool store_failing_ = false;
+  bool store_full_ = false;
+  std::string store_error_;
+  uint64_t store_failures_ = 0;
+  int64_t store_pause_ms_ = 0;
+  size_t waiting_answers_ = 0;
+  std::map<std::string, std::string> positions_;
+  std::set<std::string> dirty_positions_;
+  bool counters_dirty_ = false;
+
+  wire::Counters counters_;
+  wire::Counters durable_counters_;
+  uint64_t busy_refused_ = 0;
+  uint64_t stale_epoch_ = 0;
+
+  // the exchange in the making or on the air
+  struct Outgoing {
+    sync::SendExchange wanted;
+    outbox::Plan plan;
+    uint64_t ticket = 0;   // must be durable first
+    uint64_t load_id = 0;  // 0: not asked yet
+    bool sent = false;
+    uint64_t record_bytes = 0;
+  };
+  std::optional<Outgoing> outgoing_;
+  uint64_t next_load_id_ = 1;
+  uint64_t identity_ticket_ = 0;  // the incarnation that an exchange names must be durable
+  bool online_ = false;
+  Instant offline_since_;
+  std::string last_report_;  // what of the report is worth a contact of its own
+
+  // timers
+  Instant sync_wake_ = kNever;
+  Instant deploy_wake_ = kNever;
+  Instant lazy_wake_ = kNever;
+  Instant store_wake_ = kNever;
+};
+
+}  // namespace wb

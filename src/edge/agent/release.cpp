@@ -1,0 +1,127 @@
+// What runs here. Deploy decides; this file builds the pipelines it names, lets the candidate shadow the running release (or
+// serve, when it cannot be a shadow), and brings both score sketches to the verdict.
+#include "edge/agent/core.h"
+
+namespace wb {
+
+void Agent::Core::on(agent::DeployEvent&& event) { drive_deploy(event.event); }
+
+void Agent::Core::drive_deploy(const deploy::Event& event) {
+  if (local_) return;
+  std::deque<deploy::Event> events{event};
+  while (!events.empty()) {
+    Step<deploy::Effect> step = deploy_.step(now_, events.front());
+    events.pop_front();
+    deploy_wake_ = step.wake_at;
+    for (deploy::Effect& effect : step.effects) perform(std::move(effect), events);
+  }
+}
+
+namespace {
+template <class... Cases>
+struct Overload : Cases... {
+  using Cases::operator()...;
+};
+template <class... Cases>
+Overload(Cases...) -> Overload<Cases...>;
+}  // namespace
+
+void Agent::Core::perform(deploy::Effect&& effect, std::deque<deploy::Event>& follow_up) {
+  std::visit(
+      Overload{
+          [&](deploy::Store&& e) { store(std::move(e.ops), std::nullopt, e.ticket); },
+          [&](deploy::LoadCandidate&& e) {
+            auto built = build(e.release);
+            if (!built.ok()) {
+              log(agent::Log::Level::kError, "release " + e.release.full_name() + " was refused: " + built.error().text);
+              follow_up.push_back(deploy::Loaded{e.release.digest, false, built.error().text});
+              return;
+            }
+            candidate_ = std::move(built).value();
+            candidate_digest_ = e.release.digest;
+            candidate_sketch_.Clear();
+            incumbent_sketch_.Clear();
+            shadow_batch_.reset();
+            candidate_serves_ = !running_ || !(running_->input_schema() == candidate_->input_schema());
+            log(agent::Log::Level::kInfo, "release " + e.release.full_name() + " is in probation" +
+                                              (candidate_serves_ ? ", serving" : ", shadowing what runs"));
+            if (candidate_serves_) serve_again();
+            follow_up.push_back(deploy::Loaded{e.release.digest, true, {}});
+          },
+          [&](deploy::Promote&& e) {
+            if (!candidate_ || candidate_digest_ != e.digest) return;
+            const bool served = candidate_serves_;
+            running_ = std::move(candidate_);
+            candidate_.reset();
+            candidate_serves_ = false;
+            candidate_digest_.clear();
+            running_sketch_ = std::exchange(candidate_sketch_, {});
+            log(agent::Log::Level::kInfo, "release " + e.digest.substr(0, 12) + " (" + running_->name() + ") is committed");
+            if (!served) serve_again();
+          },
+          [&](deploy::Drop&&) {
+            const bool served = candidate_serves_;
+            candidate_.reset();
+            candidate_serves_ = false;
+            candidate_digest_.clear();
+            candidate_sketch_.Clear();
+            shadow_batch_.reset();
+            if (served) serve_again();
+          },
+          [&](deploy::Run&& e) {
+            auto built = build(e.release);
+            follow_up.push_back(deploy::Loaded{e.release.digest, built.ok(), built.ok() ? "" : built.error().text});
+            if (!built.ok()) return log(agent::Log::Level::kError, "release " + e.release.full_name() + ": " + built.error().text);
+            running_ = std::move(built).value();
+            running_sketch_.Clear();
+            log(agent::Log::Level::kInfo, "running release " + e.release.full_name());
+            serve_again();
+          },
+          [&](deploy::EnterSafeMode&& e) {
+            log(agent::Log::Level::kError, "safe mode: " + e.text);
+            if (!running_) return;
+            running_.reset();
+            serve_again();
+          },
+          [&](auto&& io) { effects_.push_back(std::forward<decltype(io)>(io)); },
+      },
+      std::move(effect));
+}
+
+Result<std::unique_ptr<Pipeline>> Agent::Core::build(const wire::Release& release) {
+  const Bytes* text = release.find("pipeline.yaml");
+  if (text == nullptr) return fail(Code::kInvalid, "the release has no pipeline.yaml");
+  WB_TRY(const Document document, config_.read_document(*text));
+  std::vector<BlobView> blobs;
+  for (int i = 0; i < release.manifest.blobs_size(); ++i)
+    blobs.push_back({release.manifest.blobs(i).name(), release.contents[static_cast<size_t>(i)]});
+  Problems problems;
+  auto built = Pipeline::build(document, blobs, {config_.node_id, release.digest, seed_, false}, problems);
+  if (!built.ok()) return fail(Code::kInvalid, problems.empty() ? built.error().text : problems.format("pipeline.yaml"));
+  return std::make_unique<Pipeline>(std::move(built).value());
+}
+
+Result<std::unique_ptr<Pipeline>> Agent::Core::build_local(const LocalPipeline& local) {
+  std::vector<BlobView> blobs;
+  for (const auto& [name, bytes] : local.blobs) blobs.push_back({name, bytes});
+  Problems problems;
+  auto built = Pipeline::build(local.document, blobs, {config_.node_id, "", seed_, false}, problems);
+  if (!built.ok()) return fail(Code::kInvalid, problems.empty() ? built.error().text : problems.format("pipeline"));
+  return std::make_unique<Pipeline>(std::move(built).value());
+}
+
+void Agent::Core::serve_again() {
+  ++epoch_;
+  const Pipeline* serves = serving();
+  outbox_.set_budget(serves != nullptr && serves->budget_bytes_per_day() > 0
+                         ? static_cast<uint64_t>(serves->budget_bytes_per_day())
+                         : outbox::kNoBudget);
+  effects_.push_back(agent::Serve{epoch_});
+}
+
+void Agent::Core::feed_scores() {
+  if (!candidate_) return;
+  drive_deploy(deploy::Scores{candidate_digest_, candidate_sketch_, candidate_serves_ ? wire::ScoreSketch() : incumbent_sketch_});
+}
+
+}  // namespace wb

@@ -1,0 +1,107 @@
+// The one store. Everything that must survive goes through store(): it gets the next ticket, and what waits for it is told
+// when the ticket is durable, never before (Q1, Q7, contract 2 and 3).
+#include <algorithm>
+
+#include "edge/agent/core.h"
+
+namespace wb {
+namespace {
+
+constexpr int64_t kStoreRetryFirstMs = 200;
+constexpr int64_t kStoreRetryMaxMs = 10'000;
+
+}  // namespace
+
+uint64_t Agent::Core::store(std::vector<StoreOp> ops, std::optional<agent::Answer> answer, uint64_t deploy_ticket) {
+  if (counters_dirty_ || answer) {
+    ops.push_back(StoreOp{NodeTable::kState, "agent/counters", wire::encode(counters_), false});
+    counters_dirty_ = false;
+  }
+  for (const std::string& key : dirty_positions_)
+    ops.push_back(StoreOp{NodeTable::kState, "source/" + key, positions_[key], false});
+  dirty_positions_.clear();
+  lazy_wake_ = kNever;
+
+  Pending pending;
+  pending.ticket = next_ticket_++;
+  pending.deploy_ticket = deploy_ticket;
+  pending.counters = counters_;
+  if (answer) {
+    pending.answers.push_back(std::move(*answer));
+    ++waiting_answers_;
+  }
+  pending.ops = std::move(ops);
+  const uint64_t ticket = pending.ticket;
+  if (!store_failing_) effects_.push_back(agent::Store{ticket, pending.ops});
+  pending_.push_back(std::move(pending));
+  return ticket;
+}
+
+void Agent::Core::store_lazily() {
+  lazy_wake_ = kNever;
+  if ((!counters_dirty_ && dirty_positions_.empty()) || pending_.size() >= agent::kPendingStoresMax) return;
+  store({});
+}
+
+void Agent::Core::on(agent::Stored&& stored) {
+  store_failing_ = false;
+  store_full_ = false;
+  store_error_.clear();
+  store_pause_ms_ = 0;
+  while (!pending_.empty() && pending_.front().ticket <= stored.ticket) {
+    Pending done = std::move(pending_.front());
+    pending_.pop_front();
+    stored_ticket_ = done.ticket;
+    durable_counters_ = std::move(done.counters);
+    for (agent::Answer& answer : done.answers) {
+      --waiting_answers_;
+      effects_.push_back(std::move(answer));
+    }
+    if (done.deploy_ticket != 0) drive_deploy(deploy::Stored{done.deploy_ticket});
+  }
+  proceed();
+}
+
+void Agent::Core::on(agent::StoreFailed&& failed) {
+  if (failed.ticket <= stored_ticket_) return;
+  ++store_failures_;
+  if (!store_failing_) log(agent::Log::Level::kError, "store: " + failed.error.text + "; input is refused until it holds again");
+  store_failing_ = true;
+  store_full_ = failed.error.code == Code::kFull;
+  store_error_ = failed.error.text;
+  store_pause_ms_ = std::clamp(store_pause_ms_ * 2, kStoreRetryFirstMs, kStoreRetryMaxMs);
+  store_wake_ = after_ms(now_.mono, store_pause_ms_);
+}
+
+void Agent::Core::retry_stores() {
+  store_wake_ = kNever;
+  if (!store_failing_ || pending_.empty()) return;
+  if (store_full_) make_room_in_pending();
+  for (const Pending& pending : pending_) effects_.push_back(agent::Store{pending.ticket, pending.ops});
+  store_wake_ = after_ms(now_.mono, kStoreRetryMaxMs);  // should no answer come at all
+}
+
+// The disk is fuller than the quota says. Evict, and fold all that waits into the first ticket, last write wins and erases
+// first, so that the transaction needs less room than its parts.
+void Agent::Core::make_room_in_pending() {
+  std::vector<StoreOp> all;
+  for (Pending& pending : pending_) {
+    std::move(pending.ops.begin(), pending.ops.end(), std::back_inserter(all));
+    pending.ops.clear();
+  }
+  const uint64_t stored = outbox_.view(now_.mono).stored_bytes;
+  outbox_.squeeze(stored - stored / 8, all);
+  std::map<std::pair<uint8_t, std::string>, StoreOp> last;
+  for (StoreOp& op : all) {
+    const auto key = std::make_pair(static_cast<uint8_t>(op.table), op.key);
+    last[key] = std::move(op);
+  }
+  std::vector<StoreOp> ops;
+  for (auto& [key, op] : last)
+    if (op.erase) ops.push_back(op);
+  for (auto& [key, op] : last)
+    if (!op.erase) ops.push_back(std::move(op));
+  pending_.front().ops = std::move(ops);
+}
+
+}  // namespace wb

@@ -1,0 +1,157 @@
+#include "world/mqtt_client.h"
+
+#include <mosquitto.h>
+
+#include <atomic>
+#include <boost/asio/post.hpp>
+#include <condition_variable>
+#include <mutex>
+
+#include "base/bytes.h"
+
+namespace wb::world {
+namespace {
+
+constexpr size_t kPayloadBytesMax = 1U << 20;
+constexpr int kKeepAliveSeconds = 30;
+constexpr int kQueuedPublishMax = 1'000;
+
+struct Broker {
+  std::string host;
+  int port = 0;
+  bool tls = false;
+};
+
+Result<Broker> parse_url(const std::string& url) {
+  Broker broker;
+  std::string rest;
+  if (url.rfind("mqtt://", 0) == 0) rest = url.substr(7);
+  else if (url.rfind("mqtts://", 0) == 0) {
+    rest = url.substr(8);
+    broker.tls = true;
+  } else {
+    return fail(Code::kInvalid, "MQTT url '", url, "' must start with mqtt:// or mqtts://");
+  }
+  broker.port = broker.tls ? 8883 : 1883;
+  const size_t colon = rest.rfind(':');
+  broker.host = rest.substr(0, colon);
+  if (colon != std::string::npos) {
+    const auto port = parse_int(rest.substr(colon + 1));
+    if (!port || *port < 1 || *port > 65'535) return fail(Code::kInvalid, "MQTT url '", url, "' has a bad port");
+    broker.port = static_cast<int>(*port);
+  }
+  if (broker.host.empty()) return fail(Code::kInvalid, "MQTT url '", url, "' has no host");
+  return broker;
+}
+
+}  // namespace
+
+struct MqttClient::Impl {
+  explicit Impl(boost::asio::io_context& context) : io(context) {}
+  boost::asio::io_context& io;
+  MqttConfig config;
+  OnMessage on_message;
+  OnState on_state;
+  mosquitto* client = nullptr;
+
+  // One message is in the agent's hands at a time; shared with its Done, which may outlive this object.
+  struct Gate {
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool open = false;
+    bool closing = false;
+  };
+  std::shared_ptr<Gate> gate = std::make_shared<Gate>();
+  std::atomic<int> publishing{0};
+
+  static void connected(mosquitto* client, void* self_pointer, int code) {
+    auto* self = static_cast<Impl*>(self_pointer);
+    if (code == 0 && !self->config.topic.empty())
+      mosquitto_subscribe(client, nullptr, self->config.topic.c_str(), self->config.qos);
+    const std::string detail = code == 0 ? "connected" : mosquitto_connack_string(code);
+    boost::asio::post(self->io, [on_state = self->on_state, code, detail] { on_state(code == 0, detail); });
+  }
+  static void disconnected(mosquitto* /*client*/, void* self_pointer, int code) {
+    auto* self = static_cast<Impl*>(self_pointer);
+    if (code == 0) return;  // we asked for it
+    boost::asio::post(self->io, [on_state = self->on_state, code] { on_state(false, mosquitto_strerror(code)); });
+  }
+  static void published(mosquitto* /*client*/, void* self_pointer, int /*id*/) {
+    --static_cast<Impl*>(self_pointer)->publishing;
+  }
+  // Runs on the network thread; returning acknowledges the message.
+  static void message(mosquitto* /*client*/, void* self_pointer, const mosquitto_message* message) {
+    auto* self = static_cast<Impl*>(self_pointer);
+    const size_t size = message->payloadlen > 0 ? static_cast<size_t>(message->payloadlen) : 0;
+    std::string payload(static_cast<const char*>(message->payload), size < kPayloadBytesMax ? size : kPayloadBytesMax);
+    const auto gate = self->gate;
+    {
+      const std::lock_guard lock(gate->mutex);
+      gate->open = false;
+    }
+    boost::asio::post(self->io, [on_message = self->on_message, gate, payload = std::move(payload)]() mutable {
+      on_message(std::move(payload), [gate] {
+        const std::lock_guard lock(gate->mutex);
+        gate->open = true;
+        gate->changed.notify_all();
+      });
+    });
+    std::unique_lock lock(gate->mutex);
+    gate->changed.wait(lock, [&] { return gate->open || gate->closing; });
+  }
+};
+
+MqttClient::MqttClient(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+MqttClient::~MqttClient() {
+  // Disconnect before the waiting callback is let go: a message that is not durable must not be acknowledged.
+  mosquitto_disconnect(impl_->client);
+  {
+    const std::lock_guard lock(impl_->gate->mutex);
+    impl_->gate->closing = true;
+    impl_->gate->changed.notify_all();
+  }
+  mosquitto_loop_stop(impl_->client, true);
+  mosquitto_destroy(impl_->client);
+}
+
+Result<std::unique_ptr<MqttClient>> MqttClient::start(boost::asio::io_context& io, MqttConfig config, OnMessage on_message,
+                                                      OnState on_state) {
+  WB_TRY(const Broker broker, parse_url(config.url));
+  static const bool initialised = [] { return mosquitto_lib_init() == MOSQ_ERR_SUCCESS; }();
+  if (!initialised) return fail(Code::kInternal, "libmosquitto could not start");
+  auto impl = std::make_unique<Impl>(io);
+  impl->config = std::move(config);
+  impl->on_message = std::move(on_message);
+  impl->on_state = std::move(on_state);
+  impl->client = mosquitto_new(impl->config.client_id.c_str(), /*clean_session=*/impl->config.topic.empty(), impl.get());
+  if (impl->client == nullptr) return fail(Code::kInvalid, "MQTT client id '", impl->config.client_id, "' was refused by libmosquitto");
+  auto self = std::unique_ptr<MqttClient>(new MqttClient(std::move(impl)));
+  Impl& state = *self->impl_;
+  mosquitto_int_option(state.client, MOSQ_OPT_PROTOCOL_VERSION, state.config.version == 5 ? MQTT_PROTOCOL_V5 : MQTT_PROTOCOL_V311);
+  mosquitto_max_inflight_messages_set(state.client, 20);
+  mosquitto_reconnect_delay_set(state.client, 1, 30, true);
+  if (!state.config.username.empty())
+    mosquitto_username_pw_set(state.client, state.config.username.c_str(), state.config.password.c_str());
+  if (broker.tls && mosquitto_tls_set(state.client, state.config.ca_file.c_str(), nullptr, nullptr, nullptr, nullptr) != MOSQ_ERR_SUCCESS)
+    return fail(Code::kInvalid, "MQTT TLS: ca_file '", state.config.ca_file, "' cannot be used");
+  mosquitto_connect_callback_set(state.client, &Impl::connected);
+  mosquitto_disconnect_callback_set(state.client, &Impl::disconnected);
+  mosquitto_publish_callback_set(state.client, &Impl::published);
+  mosquitto_message_callback_set(state.client, &Impl::message);
+  // A broker that is down at start is not an error: the loop thread keeps trying.
+  mosquitto_connect_async(state.client, broker.host.c_str(), broker.port, kKeepAliveSeconds);
+  if (mosquitto_loop_start(state.client) != MOSQ_ERR_SUCCESS) return fail(Code::kInternal, "MQTT network thread could not start");
+  return self;
+}
+
+bool MqttClient::publish(const std::string& topic, std::string_view payload) {
+  if (impl_->publishing >= kQueuedPublishMax) return false;
+  ++impl_->publishing;
+  const int code = mosquitto_publish(impl_->client, nullptr, topic.c_str(), static_cast<int>(payload.size()), payload.data(),
+                                     impl_->config.qos, false);
+  if (code != MOSQ_ERR_SUCCESS) --impl_->publishing;
+  return code == MOSQ_ERR_SUCCESS;
+}
+
+}  // namespace wb::world
