@@ -96,6 +96,7 @@ Status read_about(Reader in, PlainModel& model) {
 struct Split {
   uint32_t feature = 0;
   float threshold = 0;
+  bool used = false;  // by some node: one that is not used would be a second encoding of the same model
 };
 
 Result<std::vector<Split>> read_thresholds(Reader in, const PlainModel& model) {
@@ -107,7 +108,7 @@ Result<std::vector<Split>> read_thresholds(Reader in, const PlainModel& model) {
       const float threshold = in.f32();
       const bool ascending = i == 0 || splits.back().threshold < threshold;
       if (std::isnan(threshold) || !ascending || std::bit_cast<uint32_t>(threshold) == 0x80000000U) return damaged("thresholds");
-      splits.push_back(Split{feature, threshold});
+      splits.push_back(Split{feature, threshold, false});
     }
   }
   if (!in.finished()) return damaged("thresholds");
@@ -115,7 +116,7 @@ Result<std::vector<Split>> read_thresholds(Reader in, const PlainModel& model) {
 }
 
 // One tree in preorder: after a split comes its left side, then its right. `open` holds the splits whose right side is due.
-bool read_tree(BitReader& bits, const std::vector<Split>& splits, size_t nodes_max, Tree& tree) {
+bool read_tree(BitReader& bits, std::vector<Split>& splits, size_t nodes_max, Tree& tree) {
   const unsigned width = split_bits(splits.size());
   std::vector<int32_t> open;
   while (true) {
@@ -126,6 +127,7 @@ bool read_tree(BitReader& bits, const std::vector<Split>& splits, size_t nodes_m
       node.default_left = bits.get(1) == 1;
       const uint32_t split = bits.get(width);
       if (!bits.ok() || split >= splits.size() || open.size() == limits::kTreeDepthMax) return false;
+      splits[split].used = true;
       node.feature = splits[split].feature;
       node.value = splits[split].threshold;
       node.left = at + 1;
@@ -140,7 +142,7 @@ bool read_tree(BitReader& bits, const std::vector<Split>& splits, size_t nodes_m
   }
 }
 
-Status read_trees(Reader in, const std::vector<Split>& splits, PlainModel& model) {
+Status read_trees(Reader in, std::vector<Split>& splits, PlainModel& model) {
   const size_t trees = in.count(limits::kTreesMax, 1 + 4);
   size_t nodes = in.count(kModelNodesMax, 2);  // n leaves and n - 1 splits take more than 2 bytes a node
   for (size_t i = 0; i < trees; ++i) {
@@ -154,7 +156,8 @@ Status read_trees(Reader in, const std::vector<Split>& splits, PlainModel& model
     if (!read_tree(bits, splits, std::min(nodes, limits::kTreeNodesMax), tree)) return damaged("trees");
     nodes -= tree.nodes.size();
   }
-  if (nodes != 0 || !bits.finished()) return damaged("trees");
+  const bool all_used = std::all_of(splits.begin(), splits.end(), [](const Split& split) { return split.used; });
+  if (nodes != 0 || !bits.finished() || !all_used) return damaged("trees");
   return ok_status();
 }
 
@@ -244,7 +247,7 @@ Result<PlainModel> unpack(std::string_view bytes) {
   const auto section = [&](Tag tag) { return Reader(sections[static_cast<size_t>(tag) - 1]); };
   PlainModel model;
   WB_CHECK(read_about(section(Tag::kAbout), model));
-  WB_TRY(const std::vector<Split> splits, read_thresholds(section(Tag::kThresholds), model));
+  WB_TRY(std::vector<Split> splits, read_thresholds(section(Tag::kThresholds), model));
   WB_CHECK(read_trees(section(Tag::kTrees), splits, model));
   WB_CHECK(read_sketches(section(Tag::kSketches), model));
   WB_CHECK(read_scores(section(Tag::kScores), model));

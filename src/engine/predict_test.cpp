@@ -1,0 +1,130 @@
+// The fast predictor against its slow twin, and the probabilities.
+#include <gtest/gtest.h>
+
+#include "engine/random_model_testing.h"
+#include "engine/reference.h"
+
+namespace wb::engine {
+namespace {
+
+using testing::nasty_rows;
+using testing::random_model;
+
+Model loaded(const PlainModel& plain) {
+  auto bytes = pack(plain);
+  EXPECT_TRUE(bytes.ok()) << bytes.error().text;
+  auto model = Model::load(*bytes);
+  EXPECT_TRUE(model.ok()) << model.error().text;
+  return std::move(model).value();
+}
+
+void expect_equal_bits(const PlainModel& plain, const Model& model, std::span<const float> rows, size_t n) {
+  std::vector<float> margins(n * model.outputs_count(), -1.0F);
+  model.predict_margins(rows, n, margins);
+  for (size_t row = 0; row < n; ++row) {
+    const std::vector<float> wanted = reference_margins(plain, rows.subspan(row * model.features_count(), model.features_count()));
+    for (size_t out = 0; out < wanted.size(); ++out) {
+      ASSERT_EQ(std::bit_cast<uint32_t>(wanted[out]), std::bit_cast<uint32_t>(margins[row * wanted.size() + out]))
+          << "row " << row << " of " << n << ", output " << out;
+    }
+  }
+}
+
+TEST(Predict, SameBitsAsTheSlowTwinOnNastyValues) {
+  for (uint64_t seed = 1; seed <= 120; ++seed) {
+    Prng prng(seed);
+    const size_t features = 1 + prng.below(12);
+    const size_t outputs = 1 + prng.below(4);
+    const size_t trees = prng.below(30);
+    const PlainModel plain = random_model(seed, features, outputs, trees, 1 + prng.below(90));
+    const Model model = loaded(plain);
+    for (const size_t n : {size_t{0}, size_t{1}, size_t{7}, size_t{8}, size_t{9}, size_t{40}}) {
+      const std::vector<float> rows = nasty_rows(prng, plain, n, seed % 2 == 0);
+      expect_equal_bits(plain, model, rows, n);
+      if (HasFatalFailure()) FAIL() << "seed " << seed;
+    }
+  }
+}
+
+TEST(Predict, WidestModelThatTheLimitsAllow) {
+  Prng prng(3);
+  const PlainModel plain = random_model(3, limits::kFeaturesMax, 2, 9, 301);
+  const Model model = loaded(plain);
+  expect_equal_bits(plain, model, nasty_rows(prng, plain, 17, true), 17);
+}
+
+TEST(Predict, SelfTestNamesTheRowThatDiffers) {
+  PlainModel plain = random_model(5, 3, 2, 6, 20);
+  Prng prng(5);
+  plain.self_test.rows = nasty_rows(prng, plain, 4, true);
+  for (size_t row = 0; row < 4; ++row) {
+    for (const float margin : reference_margins(plain, std::span(plain.self_test.rows).subspan(row * 3, 3))) {
+      plain.self_test.margin_bits.push_back(std::bit_cast<uint32_t>(margin));
+    }
+  }
+  EXPECT_TRUE(loaded(plain).verify_self_test().ok());
+  plain.self_test.margin_bits[5] ^= 1;  // the last bit of row 2, output 1
+  const Status status = loaded(plain).verify_self_test();
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.error().code, Code::kCorrupt);
+  EXPECT_NE(status.error().text.find("row 2, output 1"), std::string::npos) << status.error().text;
+}
+
+TEST(Probabilities, SoftmaxAgreesWithLibmToTheLastFewBits) {
+  const Model model = loaded(random_model(1, 1, 3, 3, 5));
+  Prng prng(9);
+  for (int i = 0; i < 2'000; ++i) {
+    std::vector<float> margins;
+    for (int out = 0; out < 3; ++out) margins.push_back(testing::random_float(prng));
+    std::vector<float> probs(3);
+    model.probabilities(margins, probs);
+    double sum = 0;
+    for (const float margin : margins) sum += std::exp(static_cast<double>(margin));
+    for (size_t out = 0; out < 3; ++out) {
+      const double wanted = std::exp(static_cast<double>(margins[out])) / sum;
+      EXPECT_NEAR(probs[out], wanted, wanted * 1.2e-7 + 1e-45);
+    }
+  }
+  std::vector<float> probs(3);
+  model.probabilities(std::vector<float>{1000, -1000, 0}, probs);
+  EXPECT_EQ(probs, (std::vector<float>{1, 0, 0}));
+}
+
+TEST(Probabilities, LogisticGivesBothSidesAndRegressionACopy) {
+  PlainModel plain = random_model(1, 1, 1, 3, 5);
+  std::vector<float> one(1);
+  loaded(plain).probabilities(std::vector<float>{-2.5F}, one);
+  EXPECT_EQ(one[0], -2.5F);
+  plain.objective = Objective::kLogistic;
+  plain.labels = {"no", "yes"};
+  plain.reference_scores.label_counts = {0, 0};
+  std::vector<float> two(4);
+  loaded(plain).probabilities(std::vector<float>{2.0F, -2.0F}, two);
+  EXPECT_NEAR(two[1], 1 / (1 + std::exp(-2.0)), 1e-7);
+  EXPECT_EQ(two[0], two[3]);
+  EXPECT_EQ(two[1], two[2]);
+}
+
+TEST(Sketch, BinsHoldAboutEquallyManyAndCountEverything) {
+  std::vector<float> values;
+  for (int i = 0; i < 1'000; ++i) values.push_back(static_cast<float>(i));
+  values.push_back(std::numeric_limits<float>::quiet_NaN());
+  const FeatureSketch sketch = make_sketch("x", values, 10);
+  EXPECT_EQ(sketch.edges, (std::vector<double>{100, 200, 300, 400, 500, 600, 700, 800, 900}));
+  EXPECT_EQ(sketch.counts, std::vector<uint64_t>(10, 100));
+  EXPECT_EQ(sketch.missing, 1U);
+  EXPECT_EQ(sketch.max, 999);
+  const FeatureSketch constant = make_sketch("c", std::vector<float>(5, 2.0F), 10);
+  EXPECT_TRUE(constant.edges.empty());
+  EXPECT_EQ(constant.counts, std::vector<uint64_t>{5});
+}
+
+TEST(Sketch, ConfidenceBinsCoverAllOfZeroToOne) {
+  EXPECT_EQ(confidence_bin(0), 0U);
+  EXPECT_EQ(confidence_bin(0.0501), 1U);
+  EXPECT_EQ(confidence_bin(1), 19U);
+  EXPECT_EQ(confidence_bin(std::numeric_limits<double>::quiet_NaN()), 0U);
+}
+
+}  // namespace
+}  // namespace wb::engine
