@@ -8,6 +8,8 @@ int main(int argc, char** argv) {
   CLI::App app{"Waybill: moves small models out to fleets of devices and brings back only the data worth having."};
   app.set_version_flag("--version", std::string("waybill ") + WB_VERSION);
   app.require_subcommand(1);
+  wb::cli::add_fit(app);
+  wb::cli::add_predict(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

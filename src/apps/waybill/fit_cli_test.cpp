@@ -1,0 +1,163 @@
+// `waybill fit` and `waybill predict` as a person calls them: through their options, with real files.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "apps/waybill/commands.h"
+#include "apps/waybill/fit_data.h"
+#include "base/bytes.h"
+
+namespace wb::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Outcome {
+  int code = 0;
+  std::string out;
+  std::string message;
+};
+
+class FitCli : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = (fs::temp_directory_path() / "waybill-fit-XXXXXX").string();
+    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+    folder_ = pattern;
+    std::string csv = "unit,x,y,kind\n";
+    for (int i = 0; i < 300; ++i) {
+      const std::string kind = i % 17 <= 8 ? "cold" : i % 23 > 11 ? "\"hot, bad\"" : "warm";
+      csv += "u1," + std::to_string(i % 17) + "," + std::to_string(i % 23) + ".25," + kind + "\n";
+    }
+    ASSERT_TRUE(write_file(path("data.csv"), csv).ok());
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  std::string path(const std::string& name) const { return (fs::path(folder_) / name).string(); }
+
+  Outcome run(std::vector<std::string> arguments) {
+    CLI::App app{"test"};
+    add_fit(app);
+    add_predict(app);
+    std::reverse(arguments.begin(), arguments.end());
+    Outcome outcome;
+    ::testing::internal::CaptureStdout();
+    ::testing::internal::CaptureStderr();
+    try {
+      app.parse(arguments);
+    } catch (const CLI::ParseError& error) {
+      outcome = {kUsage, "", error.what()};
+    } catch (const Exit& exit) {
+      outcome = {exit.code, "", exit.message};
+    }
+    ::testing::internal::GetCapturedStderr();
+    outcome.out = ::testing::internal::GetCapturedStdout();
+    return outcome;
+  }
+  Outcome fit(const std::string& model, std::vector<std::string> more = {}) {
+    std::vector<std::string> arguments{"fit", path("data.csv"), "--target", "kind", "--drop", "unit", "--trees", "8", "-o", path(model)};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run(arguments);
+  }
+
+  std::string folder_;
+};
+
+TEST_F(FitCli, FitsReportsAndTheSameInputGivesTheSameBytes) {
+  const Outcome outcome = fit("a.wbm");
+  ASSERT_EQ(outcome.code, 0) << outcome.message;
+  EXPECT_NE(outcome.out.find("margins equal XGBoost's bit for bit on 300 rows: yes"), std::string::npos) << outcome.out;
+  EXPECT_NE(outcome.out.find("300 rows × 2 features · 240 to train, 60 held out"), std::string::npos) << outcome.out;
+  EXPECT_NE(outcome.out.find("next:"), std::string::npos);
+  ASSERT_EQ(fit("b.wbm").code, 0);
+  EXPECT_EQ(*read_file(path("a.wbm"), 1 << 20), *read_file(path("b.wbm"), 1 << 20));
+  ASSERT_EQ(fit("c.wbm", {"--seed", "2"}).code, 0);
+  EXPECT_NE(*read_file(path("a.wbm"), 1 << 20), *read_file(path("c.wbm"), 1 << 20));
+}
+
+TEST_F(FitCli, PackageCarriesWhatAReleaseNeeds) {
+  ASSERT_EQ(fit("a.wbm").code, 0);
+  const engine::Model model = std::move(engine::Model::load(*read_file(path("a.wbm"), 1 << 20))).value();
+  EXPECT_EQ(model.features(), (std::vector<std::string>{"x", "y"}));
+  EXPECT_EQ(model.labels(), (std::vector<std::string>{"cold", "hot, bad", "warm"}));
+  EXPECT_EQ(model.sketches().size(), 2U);
+  EXPECT_GE(model.sketches()[0].counts.size(), 10U);
+  EXPECT_EQ(model.reference_scores().records, 60U);
+  EXPECT_GE(model.self_test().margin_bits.size() / model.outputs_count(), 32U);
+  EXPECT_TRUE(model.verify_self_test().ok());
+}
+
+TEST_F(FitCli, JsonReportIsJson) {
+  const Outcome outcome = fit("a.wbm", {"--output", "json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.message;
+  const auto json = nlohmann::json::parse(outcome.out);
+  EXPECT_EQ(json.at("exact_rows"), 300);
+  EXPECT_EQ(json.at("classes").size(), 3U);
+  EXPECT_GT(json.at("accuracy").get<double>(), 0.9);
+}
+
+TEST_F(FitCli, PredictGivesALineARowThatReadsBack) {
+  ASSERT_EQ(fit("a.wbm").code, 0);
+  const Outcome labels = run({"predict", path("a.wbm"), "--data", path("data.csv")});
+  ASSERT_EQ(labels.code, 0) << labels.message;
+  const std::vector<std::string_view> lines = split(labels.out, '\n');
+  ASSERT_EQ(lines.size(), 301U);
+  EXPECT_TRUE(lines[0].starts_with("cold,0.")) << lines[0];
+  EXPECT_TRUE(lines[14].starts_with("\"hot, bad\",0.") || lines[14].starts_with("warm,0.")) << lines[14];
+  const Outcome margins = run({"predict", path("a.wbm"), "--data", path("data.csv"), "--margin"});
+  const engine::Model model = std::move(engine::Model::load(*read_file(path("a.wbm"), 1 << 20))).value();
+  std::vector<float> wanted(3);
+  model.predict_margins(std::vector<float>{0, 0.25F}, 1, wanted);
+  const std::vector<std::string_view> cells = split(split(margins.out, '\n')[0], ',');
+  ASSERT_EQ(cells.size(), 3U);
+  for (size_t i = 0; i < 3; ++i) EXPECT_EQ(static_cast<float>(*parse_double(cells[i])), wanted[i]);
+}
+
+TEST_F(FitCli, PredictMatchesColumnsByNameAndSaysWhatIsMissing) {
+  ASSERT_EQ(fit("a.wbm").code, 0);
+  ASSERT_TRUE(write_file(path("swapped.csv"), "y,extra,x\n0.25,7,0\n").ok());
+  const Outcome straight = run({"predict", path("a.wbm"), "--data", path("data.csv"), "--margin"});
+  const Outcome swapped = run({"predict", path("a.wbm"), "--data", path("swapped.csv"), "--margin"});
+  EXPECT_EQ(split(straight.out, '\n')[0], split(swapped.out, '\n')[0]);
+  ASSERT_TRUE(write_file(path("short.csv"), "y,z\n1,2\n").ok());
+  const Outcome missing = run({"predict", path("a.wbm"), "--data", path("short.csv")});
+  EXPECT_EQ(missing.code, kFailed);
+  EXPECT_NE(missing.message.find("needs a column 'x'"), std::string::npos) << missing.message;
+  ASSERT_TRUE(write_file(path("hole.csv"), "x,y\n1,2\n,2\n").ok());
+  const Outcome hole = run({"predict", path("a.wbm"), "--data", path("hole.csv")});
+  EXPECT_NE(hole.message.find("row 3, column 'x': the value is missing"), std::string::npos) << hole.message;
+  EXPECT_EQ(run({"predict", path("a.wbm"), "--data", path("hole.csv"), "--allow-missing"}).code, 0);
+}
+
+TEST_F(FitCli, BadInputLeavesNoModelBehind) {
+  EXPECT_EQ(run({"fit", path("data.csv"), "--target", "kind", "-o", path("n.wbm")}).code, kFailed);  // 'unit' is text
+  EXPECT_EQ(run({"fit", path("none.csv"), "--target", "kind", "-o", path("n.wbm")}).code, kFailed);
+  EXPECT_EQ(fit("n.wbm", {"--holdout", "2"}).code, kUsage);
+  EXPECT_FALSE(fs::exists(path("n.wbm")));
+  const Outcome garbage = run({"predict", path("data.csv"), "--data", path("data.csv")});
+  EXPECT_EQ(garbage.code, kFailed);
+  EXPECT_NE(garbage.message.find("not a model package"), std::string::npos);
+}
+
+TEST_F(FitCli, RegressionBinaryAndWeights) {
+  const Outcome values = run({"fit", path("data.csv"), "--target", "y", "--drop", "unit,kind", "-o", path("r.wbm"), "--trees", "5"});
+  ASSERT_EQ(values.code, 0) << values.message;
+  EXPECT_NE(values.out.find("RMSE"), std::string::npos) << values.out;
+  const engine::Model model = std::move(engine::Model::load(*read_file(path("r.wbm"), 1 << 20))).value();
+  EXPECT_EQ(model.objective(), engine::Objective::kRegression);
+  EXPECT_FALSE(model.reference_scores().prediction.counts.empty());
+  std::string csv = "x,w,label\n";
+  for (int i = 0; i < 60; ++i) csv += std::to_string(i) + "," + std::to_string(1 + i % 3) + (i < 30 ? ",no\n" : ",yes\n");
+  ASSERT_TRUE(write_file(path("two.csv"), csv).ok());
+  const Outcome two = run({"fit", path("two.csv"), "--target", "label", "--weight", "w", "-o", path("two.wbm"), "--trees", "5"});
+  ASSERT_EQ(two.code, 0) << two.message;
+  EXPECT_EQ(std::move(engine::Model::load(*read_file(path("two.wbm"), 1 << 20))).value().features(), std::vector<std::string>{"x"});
+}
+
+}  // namespace
+}  // namespace wb::cli

@@ -1,0 +1,270 @@
+// Every refusal here says what to do next: a person stands before it with a file that somebody else made.
+#include "apps/waybill/fit_data.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+
+#include "base/bytes.h"
+#include "base/prng.h"
+
+namespace wb::cli {
+namespace {
+
+Result<size_t> find_column(const CsvTable& table, std::string_view name, std::string_view option) {
+  if (const auto found = table.column(name)) return *found;
+  return fail(Code::kNotFound, table.name(), ": there is no column '", name, "' (", option, ")", suggestion(name, table.header()));
+}
+
+// Numbers in order of size, texts in order of bytes.
+void sort_labels(std::vector<std::string>& labels) {
+  const bool numeric = std::all_of(labels.begin(), labels.end(), [](const std::string& label) { return parse_double(label).has_value(); });
+  std::sort(labels.begin(), labels.end(), [&](const std::string& a, const std::string& b) {
+    if (!numeric) return a < b;
+    const double x = *parse_double(a);
+    const double y = *parse_double(b);
+    return x != y ? x < y : a < b;
+  });
+}
+
+// Whole numbers with few different values look like classes; text can only be classes.
+Task guess_task(const CsvTable& table, const std::vector<std::string>& values) {
+  for (const std::string& value : values) {
+    const auto number = parse_double(value);
+    if (!number) return Task::kClassification;
+    if (*number != std::floor(*number)) return Task::kRegression;
+  }
+  const bool few = values.size() <= Dataset::kAutoClassesMax && values.size() * 4 <= table.rows_count();
+  return few ? Task::kClassification : Task::kRegression;
+}
+
+Result<std::vector<std::string>> distinct_values(const CsvTable& table, size_t column) {
+  std::map<std::string, size_t, std::less<>> seen;
+  for (size_t row = 0; row < table.rows_count(); ++row) {
+    const std::string_view value = trim(table.cell(row, column));
+    if (is_missing_cell(value)) {
+      return fail(Code::kInvalid, table.place(row, column), ": the target is missing; remove the row or fill it in");
+    }
+    if (!seen.contains(value)) seen.emplace(value, seen.size());
+  }
+  std::vector<std::string> values;
+  for (const auto& [value, order] : seen) values.push_back(value);
+  return values;
+}
+
+Status set_classes(const CsvTable& table, size_t column, std::vector<std::string> labels, Dataset& data) {
+  const std::string where = table.name() + ": the target '" + table.header()[column] + "'";
+  if (labels.size() > engine::limits::kClassesMax) {
+    return fail(Code::kInvalid, where, " has ", std::to_string(labels.size()), " different values, at most ",
+                std::to_string(engine::limits::kClassesMax), " classes are possible; if it is a quantity, use --task regression");
+  }
+  sort_labels(labels);
+  std::map<std::string_view, float> index;
+  for (size_t i = 0; i < labels.size(); ++i) index[labels[i]] = static_cast<float>(i);
+  for (size_t row = 0; row < table.rows_count(); ++row) data.targets.push_back(index.at(trim(table.cell(row, column))));
+  data.objective = labels.size() == 2 ? engine::Objective::kLogistic : engine::Objective::kSoftprob;
+  data.labels = std::move(labels);
+  return ok_status();
+}
+
+Status set_target(const CsvTable& table, size_t column, Task task, Dataset& data) {
+  WB_TRY(std::vector<std::string> values, distinct_values(table, column));
+  if (values.size() < 2) {
+    return fail(Code::kInvalid, table.name(), ": the target '", table.header()[column], "' is always '", values[0],
+                "'; there is nothing to learn. Give data with at least two different outcomes, or another --target");
+  }
+  if (task == Task::kAuto) task = guess_task(table, values);
+  if (task == Task::kClassification) return set_classes(table, column, std::move(values), data);
+  WB_TRY(data.targets, table.numbers(column));
+  data.objective = engine::Objective::kRegression;
+  return ok_status();
+}
+
+Status set_weights(const CsvTable& table, size_t column, Dataset& data) {
+  WB_TRY(data.weights, table.numbers(column));
+  for (size_t row = 0; row < data.weights.size(); ++row) {
+    if (!(data.weights[row] > 0)) {
+      return fail(Code::kInvalid, table.place(row, column), ": a weight must be above 0 (it is 1 / inclusion probability)");
+    }
+  }
+  return ok_status();
+}
+
+Status set_features(const CsvTable& table, const std::vector<bool>& taken, Dataset& data) {
+  std::vector<std::vector<float>> columns;
+  for (size_t column = 0; column < table.header().size(); ++column) {
+    if (taken[column]) continue;
+    auto values = table.numbers(column);
+    if (!values.ok()) {
+      return Error{values.error().code, values.error().text + "; features are numbers: leave the column out with --drop " + table.header()[column]};
+    }
+    data.features.push_back(table.header()[column]);
+    columns.push_back(std::move(values).value());
+  }
+  if (columns.empty()) return fail(Code::kInvalid, table.name(), ": no feature column is left beside the target");
+  if (columns.size() > engine::limits::kFeaturesMax) {
+    return fail(Code::kInvalid, table.name(), ": ", std::to_string(columns.size()), " feature columns, at most ",
+                std::to_string(engine::limits::kFeaturesMax), " are possible; leave some out with --drop");
+  }
+  data.rows.resize(table.rows_count() * columns.size());
+  for (size_t column = 0; column < columns.size(); ++column) {
+    for (size_t row = 0; row < table.rows_count(); ++row) {
+      data.rows[row * columns.size() + column] = columns[column][row];
+      data.has_missing = data.has_missing || std::isnan(columns[column][row]);
+    }
+  }
+  return ok_status();
+}
+
+// Fisher and Yates, with our own Prng: std::shuffle differs between libraries.
+void shuffle(std::vector<size_t>& values, Prng& prng) {
+  for (size_t i = values.size(); i > 1; --i) std::swap(values[i - 1], values[prng.below(i)]);
+}
+
+void judge_classes(const std::vector<float>& probs, const Dataset& held_out, Quality& quality) {
+  const size_t classes = held_out.labels.size();
+  for (const std::string& label : held_out.labels) quality.classes.push_back(ClassScore{label});
+  std::vector<uint64_t> confusion(classes * classes, 0);
+  uint64_t correct = 0;
+  for (size_t row = 0; row < held_out.rows_count(); ++row) {
+    const std::span<const float> answer = std::span(probs).subspan(row * classes, classes);
+    const size_t best = largest(answer);
+    const auto truth = static_cast<size_t>(held_out.targets[row]);
+    ++quality.classes[truth].rows;
+    ++quality.classes[best].answered;
+    quality.classes[truth].correct += best == truth ? 1 : 0;
+    correct += best == truth ? 1 : 0;
+    ++confusion[truth * classes + best];
+    ++quality.reference.confidence_bins[engine::confidence_bin(answer[best])];
+    ++quality.reference.label_counts[best];
+  }
+  double f1 = 0;
+  size_t present = 0;
+  for (size_t i = 0; i < classes; ++i) {
+    present += quality.classes[i].rows > 0 ? 1 : 0;
+    f1 += quality.classes[i].rows > 0 ? quality.classes[i].f1() : 0;
+    for (size_t j = 0; j < classes; ++j) {
+      if (i != j && confusion[i * classes + j] > 0) quality.confusions.push_back(Confusion{i, j, confusion[i * classes + j]});
+    }
+  }
+  std::stable_sort(quality.confusions.begin(), quality.confusions.end(), [](const Confusion& a, const Confusion& b) { return a.count > b.count; });
+  quality.accuracy = static_cast<double>(correct) / static_cast<double>(std::max<size_t>(held_out.rows_count(), 1));
+  quality.macro_f1 = f1 / static_cast<double>(std::max<size_t>(present, 1));
+}
+
+void judge_values(const std::vector<float>& answers, const Dataset& held_out, Quality& quality) {
+  const auto n = static_cast<double>(std::max<size_t>(held_out.rows_count(), 1));
+  double mean = 0;
+  for (const float target : held_out.targets) mean += static_cast<double>(target) / n;
+  double squares = 0;
+  double spread = 0;
+  for (size_t row = 0; row < held_out.rows_count(); ++row) {
+    const double error = static_cast<double>(answers[row]) - static_cast<double>(held_out.targets[row]);
+    const double distance = static_cast<double>(held_out.targets[row]) - mean;
+    squares += error * error;
+    spread += distance * distance;
+    quality.mae += std::fabs(error) / n;
+  }
+  quality.rmse = std::sqrt(squares / n);
+  quality.r2 = spread > 0 ? 1 - squares / spread : 0;
+  quality.reference.prediction = engine::make_sketch("", answers, 20);
+}
+
+}  // namespace
+
+Result<Dataset> make_dataset(const CsvTable& table, const DataOptions& options) {
+  if (table.rows_count() < Dataset::kRowsMin) {
+    return fail(Code::kInvalid, table.name(), ": ", std::to_string(table.rows_count()), " rows of data; at least ",
+                std::to_string(Dataset::kRowsMin), " are needed to train and to check");
+  }
+  std::vector<bool> taken(table.header().size(), false);
+  WB_TRY(const size_t target, find_column(table, options.target, "--target"));
+  taken[target] = true;
+  Dataset data;
+  for (const std::string& name : options.drop) {
+    WB_TRY(const size_t column, find_column(table, name, "--drop"));
+    if (column == target) return fail(Code::kInvalid, "'", name, "' is both --target and --drop");
+    taken[column] = true;
+  }
+  if (!options.weight.empty()) {
+    WB_TRY(const size_t column, find_column(table, options.weight, "--weight"));
+    if (column == target) return fail(Code::kInvalid, "'", options.weight, "' is both --target and --weight");
+    taken[column] = true;
+    WB_CHECK(set_weights(table, column, data));
+  }
+  WB_CHECK(set_target(table, target, options.task, data));
+  WB_CHECK(set_features(table, taken, data));
+  return data;
+}
+
+Dataset Dataset::subset(const std::vector<size_t>& indices) const {
+  Dataset part;
+  part.objective = objective;
+  part.features = features;
+  part.labels = labels;
+  part.has_missing = has_missing;
+  part.rows.reserve(indices.size() * features.size());
+  for (const size_t i : indices) {
+    const std::span<const float> values = row(i);
+    part.rows.insert(part.rows.end(), values.begin(), values.end());
+    part.targets.push_back(targets[i]);
+    if (!weights.empty()) part.weights.push_back(weights[i]);
+  }
+  return part;
+}
+
+Split split_rows(const Dataset& data, double held_out_fraction, uint64_t seed) {
+  std::vector<std::vector<size_t>> groups(std::max<size_t>(data.labels.size(), 1));
+  for (size_t row = 0; row < data.rows_count(); ++row) {
+    groups[data.labels.empty() ? 0 : static_cast<size_t>(data.targets[row])].push_back(row);
+  }
+  Prng prng(seed);
+  Split split;
+  for (std::vector<size_t>& group : groups) {
+    shuffle(group, prng);
+    const auto wanted = static_cast<size_t>(std::llround(static_cast<double>(group.size()) * held_out_fraction));
+    const size_t count = group.empty() ? 0 : std::min(std::max<size_t>(wanted, 1), group.size() - 1);
+    split.held_out.insert(split.held_out.end(), group.begin(), group.begin() + static_cast<ptrdiff_t>(count));
+    split.train.insert(split.train.end(), group.begin() + static_cast<ptrdiff_t>(count), group.end());
+  }
+  std::sort(split.train.begin(), split.train.end());
+  std::sort(split.held_out.begin(), split.held_out.end());
+  return split;
+}
+
+Quality judge(const engine::Model& model, const Dataset& held_out) {
+  const size_t n = held_out.rows_count();
+  std::vector<float> margins(n * model.outputs_count());
+  model.predict_margins(held_out.rows, n, margins);
+  std::vector<float> probs(n * model.answers_count());
+  model.probabilities(margins, probs);
+  Quality quality;
+  quality.rows = n;
+  quality.reference.records = n;
+  quality.reference.label_counts.assign(held_out.labels.size(), 0);
+  if (held_out.labels.empty()) {
+    judge_values(probs, held_out, quality);
+  } else {
+    judge_classes(probs, held_out, quality);
+  }
+  return quality;
+}
+
+std::vector<float> self_test_rows(const Dataset& data) {
+  constexpr size_t kSpread = 32;
+  std::vector<float> rows;
+  for (size_t i = 0; i < kSpread; ++i) {
+    const std::span<const float> row = data.row(i * data.rows_count() / kSpread);
+    rows.insert(rows.end(), row.begin(), row.end());
+  }
+  rows.resize(rows.size() + data.features.size(), 0.0F);
+  rows.resize(rows.size() + data.features.size(), std::numeric_limits<float>::quiet_NaN());
+  return rows;
+}
+
+size_t largest(std::span<const float> values) {
+  return static_cast<size_t>(std::max_element(values.begin(), values.end()) - values.begin());
+}
+
+}  // namespace wb::cli

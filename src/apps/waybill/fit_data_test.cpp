@@ -1,0 +1,95 @@
+#include "apps/waybill/fit_data.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <set>
+
+namespace wb::cli {
+namespace {
+
+// rows: 40; x counts up, class by x / 10, plus what the caller adds.
+CsvTable table_of(const std::string& header, const std::function<std::string(int)>& row, int rows = 40) {
+  std::string text = header + "\n";
+  for (int i = 0; i < rows; ++i) text += row(i) + "\n";
+  return std::move(CsvTable::parse(text, "x.csv")).value();
+}
+
+std::string refusal(const CsvTable& table, const DataOptions& options) {
+  const auto data = make_dataset(table, options);
+  return data.ok() ? "" : data.error().text;
+}
+
+TEST(FitData, TextIsClassesTwoOfThemAreLogistic) {
+  const CsvTable table = table_of("x,y", [](int i) { return std::to_string(i) + (i < 10 ? ",on" : ",off"); });
+  const Dataset data = *make_dataset(table, {.target = "y"});
+  EXPECT_EQ(data.objective, engine::Objective::kLogistic);
+  EXPECT_EQ(data.labels, (std::vector<std::string>{"off", "on"}));
+  EXPECT_EQ(data.targets[0], 1.0F);
+  EXPECT_EQ(data.features, std::vector<std::string>{"x"});
+}
+
+TEST(FitData, FewWholeNumbersAreClassesInNumericOrderOthersAQuantity) {
+  const CsvTable classes = table_of("x,y", [](int i) { return std::to_string(i) + "," + std::to_string(i / 10 * 5); });
+  EXPECT_EQ(make_dataset(classes, {.target = "y"})->labels, (std::vector<std::string>{"0", "5", "10", "15"}));
+  EXPECT_EQ(make_dataset(classes, {.target = "y", .task = Task::kRegression})->objective, engine::Objective::kRegression);
+  const CsvTable quantity = table_of("x,y", [](int i) { return std::to_string(i) + "," + std::to_string(i) + ".5"; });
+  EXPECT_EQ(make_dataset(quantity, {.target = "y"})->objective, engine::Objective::kRegression);
+}
+
+TEST(FitData, RefusalsSayWhatToDo) {
+  const auto row = [](int i) { return std::to_string(i) + ",t,7," + std::to_string(i - 1); };
+  const CsvTable table = table_of("speed,text,same,weight", row);
+  EXPECT_NE(refusal(table, {.target = "sped"}).find("no column 'sped' (--target); did you mean 'speed'?"), std::string::npos);
+  EXPECT_NE(refusal(table, {.target = "same"}).find("always '7'; there is nothing to learn"), std::string::npos);
+  EXPECT_NE(refusal(table, {.target = "speed", .task = Task::kRegression}).find("row 2, column 'text': 't' is not a number; features are numbers: leave the column out with --drop text"), std::string::npos);
+  EXPECT_EQ(refusal(table, {.target = "speed", .drop = {"text"}}), "");
+  EXPECT_NE(refusal(table, {.target = "speed", .weight = "weight", .drop = {"text"}}).find("row 2, column 'weight': a weight must be above 0"), std::string::npos);
+  EXPECT_NE(refusal(table, {.target = "speed", .drop = {"text", "same", "weight"}}).find("no feature column is left"), std::string::npos);
+  const CsvTable few = table_of("x,y", [](int i) { return std::to_string(i) + ",1"; }, 19);
+  EXPECT_NE(refusal(few, {.target = "y"}).find("19 rows of data; at least 20 are needed"), std::string::npos);
+  const CsvTable hole = table_of("x,y", [](int i) { return std::to_string(i) + (i == 5 ? "," : i < 3 ? ",a" : ",b"); });
+  EXPECT_NE(refusal(hole, {.target = "y"}).find("row 7, column 'y': the target is missing"), std::string::npos);
+}
+
+TEST(FitData, SplitIsStratifiedSeededAndComplete) {
+  const CsvTable table = table_of("x,y", [](int i) { return std::to_string(i) + (i == 0 ? ",rare" : i < 11 ? ",some" : ",many"); }, 111);
+  const Dataset data = *make_dataset(table, {.target = "y"});
+  const Split split = split_rows(data, 0.2, 1);
+  std::set<size_t> all(split.train.begin(), split.train.end());
+  all.insert(split.held_out.begin(), split.held_out.end());
+  EXPECT_EQ(all.size(), 111U);
+  EXPECT_EQ(split.train.size() + split.held_out.size(), 111U);
+  EXPECT_EQ(split.held_out.size(), 22U);  // 0 of 1, 2 of 10, 20 of 100
+  EXPECT_EQ(split.train[0], 0U);          // the only row of its class trains
+  EXPECT_EQ(split_rows(data, 0.2, 1).held_out, split.held_out);
+  EXPECT_NE(split_rows(data, 0.2, 2).held_out, split.held_out);
+}
+
+// One tree that answers "low" below 10 and "high" from there on.
+TEST(FitData, JudgesAgainstTheTruth) {
+  engine::PlainModel plain;
+  plain.objective = engine::Objective::kLogistic;
+  plain.features = {"x"};
+  plain.labels = {"high", "low"};
+  plain.base_margins = {0};
+  plain.reference_scores.label_counts = {0, 0};
+  plain.trees = {{0, {{1, 2, 0, 10.0F, false}, {-1, -1, 0, 2.0F, false}, {-1, -1, 0, -2.0F, false}}}};
+  const engine::Model model = std::move(engine::Model::load(*engine::pack(plain))).value();
+  Dataset data;
+  data.features = plain.features;
+  data.labels = plain.labels;
+  data.rows = {1, 2, 11, 12, 13};
+  data.targets = {1, 0, 0, 0, 1};
+  const Quality quality = judge(model, data);
+  EXPECT_DOUBLE_EQ(quality.accuracy, 0.6);
+  EXPECT_EQ(quality.classes[0].correct, 2U);
+  EXPECT_EQ(quality.classes[1].rows, 2U);
+  EXPECT_NEAR(quality.macro_f1, (2.0 * 2 / 6 + 2.0 * 1 / 4) / 2, 1e-12);
+  EXPECT_EQ(quality.confusions.size(), 2U);
+  EXPECT_EQ(quality.reference.label_counts, (std::vector<uint64_t>{3, 2}));
+  EXPECT_EQ(quality.reference.confidence_bins[17], 5U);  // logistic(2) = 0.8808
+}
+
+}  // namespace
+}  // namespace wb::cli
