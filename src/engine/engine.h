@@ -1,9 +1,10 @@
 #pragma once
 // The engine: one trained tree ensemble, read from a `.wbm` package (docs/formats/model.md) and asked for answers.
 //
-// The promise is exactness: margins are the same bits as XGBoost's own, on every row, on every machine. XGBoost compares
-// with `<` in f32, sends missing values along each node's default side, and adds leaves in tree order starting from the
-// base margin; so do we, whatever the fast path does in between. reference.h is the slow obvious twin it is tested against.
+// The promise is exactness: margins are the same bits as XGBoost's own, on every row, on every machine. XGBoost
+// compares with `<` in f32, sends missing values along each node's default side, and adds leaves in tree order starting
+// from the base margin; so do we, whatever the fast path does in between. reference.h is the slow obvious twin it is
+// tested against.
 //
 // Model is immutable after load(): any number of threads may predict at once. Nothing here allocates while predicting.
 
@@ -23,9 +24,9 @@ namespace limits {
 inline constexpr size_t kModelBytesMax = 64U << 20;
 inline constexpr size_t kFeaturesMax = 1'024;
 inline constexpr size_t kClassesMax = 256;
-inline constexpr size_t kNameBytesMax = 128;      // of a feature, and of a label
+inline constexpr size_t kNameBytesMax = 128;  // of a feature, and of a label
 inline constexpr size_t kTreesMax = 65'536;
-inline constexpr size_t kTreeNodesMax = 65'535;   // a child is at most 16 bits away
+inline constexpr size_t kTreeNodesMax = 65'535;  // a child is at most 16 bits away
 inline constexpr size_t kTreeDepthMax = 64;
 inline constexpr size_t kSketchEdgesMax = 63;
 inline constexpr size_t kSelfTestRowsMax = 1'024;
@@ -48,7 +49,7 @@ struct FeatureSketch {
   std::vector<uint64_t> counts;  // edges + 1
   double min = 0;                // of the finite values; min <= max
   double max = 0;
-  uint64_t missing = 0;          // NaN cells
+  uint64_t missing = 0;  // NaN cells
   friend bool operator==(const FeatureSketch&, const FeatureSketch&) = default;
 };
 
@@ -76,10 +77,10 @@ struct SelfTest {
 
 // A tree as trainers write it. Node 0 is the root.
 struct TreeNode {
-  int32_t left = -1;         // -1: a leaf
+  int32_t left = -1;  // -1: a leaf
   int32_t right = -1;
   uint32_t feature = 0;
-  float value = 0;           // of a split: x < value goes left; of a leaf: what is added to the margin
+  float value = 0;            // of a split: x < value goes left; of a leaf: what is added to the margin
   bool default_left = false;  // where a missing value goes
 };
 struct Tree {
@@ -90,11 +91,11 @@ struct Tree {
 // Everything that a package holds, as plain values: what pack() takes and unpack() gives.
 struct PlainModel {
   Objective objective = Objective::kSoftprob;
-  bool missing_allowed = false;       // NaN was seen, as "missing", in training
-  std::vector<std::string> features;  // unique names, in the order of a row
-  std::vector<std::string> labels;    // classes; exactly 2 for kLogistic, none for kRegression
-  std::vector<float> base_margins;    // one per output
-  std::vector<Tree> trees;            // in the order in which they are added
+  bool missing_allowed = false;         // NaN was seen, as "missing", in training
+  std::vector<std::string> features;    // unique names, in the order of a row
+  std::vector<std::string> labels;      // classes; exactly 2 for kLogistic, none for kRegression
+  std::vector<float> base_margins;      // one per output
+  std::vector<Tree> trees;              // in the order in which they are added
   std::vector<FeatureSketch> sketches;  // one per feature, or none
   ReferenceScores reference_scores;
   SelfTest self_test;

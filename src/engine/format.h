@@ -17,8 +17,17 @@ inline constexpr size_t kHeadBytes = 6;     // magic, version, one byte kept 0
 inline constexpr size_t kTrailerBytes = 4;  // CRC32C of all before, little-endian
 inline constexpr size_t kModelNodesMax = 4U << 20;
 
-// Sections stand in this order, each once: tag byte, length varint, payload. Persisted (since 0.1): add, never renumber.
-enum class Tag : uint8_t { kAbout = 1, kThresholds = 2, kTrees = 3, kSketches = 4, kScores = 5, kSelfTest = 6, kNotes = 7 };
+// Sections stand in this order, each once: tag byte, length varint, payload. Persisted (since 0.1): add, never
+// renumber.
+enum class Tag : uint8_t {
+  kAbout = 1,
+  kThresholds = 2,
+  kTrees = 3,
+  kSketches = 4,
+  kScores = 5,
+  kSelfTest = 6,
+  kNotes = 7
+};
 
 // Every rule that does not depend on bytes: names, counts, finite values, what an objective asks for.
 Status check_model(const PlainModel& model);
@@ -88,6 +97,8 @@ class BitReader {
 };
 
 // How many bits say which of `splits` different (feature, threshold) pairs a node uses.
-inline unsigned split_bits(size_t splits) { return splits <= 1 ? 0 : static_cast<unsigned>(std::bit_width(splits - 1)); }
+inline unsigned split_bits(size_t splits) {
+  return splits <= 1 ? 0 : static_cast<unsigned>(std::bit_width(splits - 1));
+}
 
 }  // namespace wb::engine::format

@@ -1,5 +1,5 @@
-// Plain model → package. Trees are rewritten in preorder, so that a left child needs no pointer and a file cannot hold a
-// cycle; a split is a number into the table of all different (feature, threshold) pairs of the ensemble.
+// Plain model → package. Trees are rewritten in preorder, so that a left child needs no pointer and a file cannot hold
+// a cycle; a split is a number into the table of all different (feature, threshold) pairs of the ensemble.
 #include <algorithm>
 #include <cmath>
 
@@ -15,8 +15,8 @@ Status check_names(const std::vector<std::string>& names, std::string_view what,
   if (names.size() > names_max) return fail(Code::kInvalid, "more than ", std::to_string(names_max), " ", what, "s");
   for (const std::string& name : names) {
     if (name.empty() || name.size() > limits::kNameBytesMax) {
-      return fail(Code::kInvalid, "a ", what, " name must have 1 to ", std::to_string(limits::kNameBytesMax), " bytes: '",
-                  std::string_view(name).substr(0, 32), "'");
+      return fail(Code::kInvalid, "a ", what, " name must have 1 to ", std::to_string(limits::kNameBytesMax),
+                  " bytes: '", std::string_view(name).substr(0, 32), "'");
     }
   }
   std::vector<std::string_view> sorted(names.begin(), names.end());
@@ -31,7 +31,8 @@ Status check_sketch(const FeatureSketch& sketch) {
   if (!empty && sketch.counts.size() != sketch.edges.size() + 1) {
     return fail(Code::kInvalid, "sketch '", sketch.name, "': counts must be edges + 1");
   }
-  if (sketch.edges.size() > limits::kSketchEdgesMax) return fail(Code::kInvalid, "sketch '", sketch.name, "': too many edges");
+  if (sketch.edges.size() > limits::kSketchEdgesMax)
+    return fail(Code::kInvalid, "sketch '", sketch.name, "': too many edges");
   for (size_t i = 0; i < sketch.edges.size(); ++i) {
     const bool ascending = i == 0 || sketch.edges[i - 1] < sketch.edges[i];
     if (!std::isfinite(sketch.edges[i]) || !ascending) {
@@ -51,8 +52,8 @@ Status check_shape(const PlainModel& model) {
                     (model.objective == Objective::kLogistic && labels == 2 && outputs == 1) ||
                     (model.objective == Objective::kRegression && labels == 0 && outputs == 1);
   if (!fits) {
-    return fail(Code::kInvalid, objective_name(model.objective), " does not go with ", std::to_string(labels), " labels and ",
-                std::to_string(outputs), " outputs");
+    return fail(Code::kInvalid, objective_name(model.objective), " does not go with ", std::to_string(labels),
+                " labels and ", std::to_string(outputs), " outputs");
   }
   for (const float margin : model.base_margins) {
     if (!std::isfinite(margin)) return fail(Code::kInvalid, "a base margin is not finite");
@@ -111,7 +112,6 @@ struct SplitTable {
 // -0 and +0 split alike, so they are one threshold.
 float canonical(float threshold) { return threshold == 0 ? 0.0F : threshold; }
 
-
 // The nodes that can be reached, in preorder. Refuses cycles, shared children and indices that lead nowhere.
 Result<std::vector<const TreeNode*>> preorder(const PlainModel& model, const Tree& tree) {
   std::vector<const TreeNode*> order;
@@ -119,10 +119,12 @@ Result<std::vector<const TreeNode*>> preorder(const PlainModel& model, const Tre
   while (!waiting.empty()) {
     const auto [index, depth] = waiting.back();
     waiting.pop_back();
-    if (index < 0 || static_cast<size_t>(index) >= tree.nodes.size()) return fail(Code::kInvalid, "a child is not in the tree");
+    if (index < 0 || static_cast<size_t>(index) >= tree.nodes.size())
+      return fail(Code::kInvalid, "a child is not in the tree");
     if (order.size() == tree.nodes.size()) return fail(Code::kInvalid, "two nodes share a child");
     if (order.size() == limits::kTreeNodesMax) {
-      return fail(Code::kInvalid, "more than ", std::to_string(limits::kTreeNodesMax), " nodes in a tree; train with less depth");
+      return fail(Code::kInvalid, "more than ", std::to_string(limits::kTreeNodesMax),
+                  " nodes in a tree; train with less depth");
     }
     const TreeNode& node = tree.nodes[static_cast<size_t>(index)];
     order.push_back(&node);
@@ -130,7 +132,8 @@ Result<std::vector<const TreeNode*>> preorder(const PlainModel& model, const Tre
       if (!std::isfinite(node.value)) return fail(Code::kInvalid, "a leaf is not finite");
       continue;
     }
-    if (depth == limits::kTreeDepthMax) return fail(Code::kInvalid, "deeper than ", std::to_string(limits::kTreeDepthMax));
+    if (depth == limits::kTreeDepthMax)
+      return fail(Code::kInvalid, "deeper than ", std::to_string(limits::kTreeDepthMax));
     if (node.feature >= model.features.size()) return fail(Code::kInvalid, "a split on a feature that is not there");
     if (std::isnan(node.value)) return fail(Code::kInvalid, "a threshold is not a number");
     waiting.emplace_back(node.right, depth + 1);
@@ -156,7 +159,8 @@ SplitTable split_table(const PlainModel& model, const std::vector<std::vector<co
   return table;
 }
 
-std::string pack_trees(const PlainModel& model, const std::vector<std::vector<const TreeNode*>>& orders, const SplitTable& table) {
+std::string pack_trees(const PlainModel& model, const std::vector<std::vector<const TreeNode*>>& orders,
+                       const SplitTable& table) {
   std::string out;
   size_t nodes = 0;
   for (const auto& order : orders) nodes += order.size();
@@ -172,7 +176,8 @@ std::string pack_trees(const PlainModel& model, const std::vector<std::vector<co
         continue;
       }
       const std::vector<float>& thresholds = table.thresholds[node->feature];
-      const auto rank = std::lower_bound(thresholds.begin(), thresholds.end(), canonical(node->value)) - thresholds.begin();
+      const auto rank =
+          std::lower_bound(thresholds.begin(), thresholds.end(), canonical(node->value)) - thresholds.begin();
       bits.put(node->default_left ? 1 : 0, 1);
       bits.put(table.first[node->feature] + static_cast<uint32_t>(rank), split_bits(table.count));
     }
@@ -241,7 +246,8 @@ Result<std::string> pack(const PlainModel& model) {
   std::vector<std::vector<const TreeNode*>> orders;
   for (const Tree& tree : model.trees) {
     const std::string where = "tree " + std::to_string(orders.size());
-    if (tree.output >= model.base_margins.size()) return fail(Code::kInvalid, where, ": adds to an output that is not there");
+    if (tree.output >= model.base_margins.size())
+      return fail(Code::kInvalid, where, ": adds to an output that is not there");
     auto order = preorder(model, tree);
     if (!order.ok()) return order.error().within(where);
     orders.push_back(std::move(order).value());

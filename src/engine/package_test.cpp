@@ -3,8 +3,8 @@
 
 #include "base/checksum.h"
 #include "engine/format.h"
-#include "engine/random_model_testing.h"
 #include "engine/reference.h"
+#include "engine/test_models.h"
 
 namespace wb::engine {
 namespace {

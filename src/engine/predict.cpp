@@ -1,6 +1,6 @@
-// The fast path. Three walks, one arithmetic: eight rows abreast through one tree, one row through eight trees abreast, and
-// a plain walk for rows with missing values. Abreast, because a single walk waits for each load; eight hide the waiting.
-// Leaves are always added in tree order, so every walk gives the bits of reference.cpp.
+// The fast path. Three walks, one arithmetic: eight rows abreast through one tree, one row through eight trees abreast,
+// and a plain walk for rows with missing values. Abreast, because a single walk waits for each load; eight hide the
+// waiting. Leaves are always added in tree order, so every walk gives the bits of reference.cpp.
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -62,9 +62,11 @@ void Model::predict_margins(std::span<const float> rows, size_t n, std::span<flo
   const size_t outputs = outputs_count();
   WB_ASSERT(rows.size() == n * features && margins.size() == n * outputs);
   for (size_t row = 0; row < n; ++row) {
-    std::copy(about_.base_margins.begin(), about_.base_margins.end(), margins.begin() + static_cast<ptrdiff_t>(row * outputs));
+    std::copy(about_.base_margins.begin(), about_.base_margins.end(),
+              margins.begin() + static_cast<ptrdiff_t>(row * outputs));
   }
-  std::array<float, kAbreast*(limits::kFeaturesMax + 1)> block;  // rows with the extra slot behind each; 32 KiB of stack
+  std::array<float, kAbreast*(limits::kFeaturesMax + 1)>
+      block;  // rows with the extra slot behind each; 32 KiB of stack
   const size_t stride = features + 1;
   for (size_t row = 0; row < n;) {
     size_t taken = 0;

@@ -1,8 +1,8 @@
 // The fast predictor against its slow twin, and the probabilities.
 #include <gtest/gtest.h>
 
-#include "engine/random_model_testing.h"
 #include "engine/reference.h"
+#include "engine/test_models.h"
 
 namespace wb::engine {
 namespace {
@@ -22,7 +22,8 @@ void expect_equal_bits(const PlainModel& plain, const Model& model, std::span<co
   std::vector<float> margins(n * model.outputs_count(), -1.0F);
   model.predict_margins(rows, n, margins);
   for (size_t row = 0; row < n; ++row) {
-    const std::vector<float> wanted = reference_margins(plain, rows.subspan(row * model.features_count(), model.features_count()));
+    const std::vector<float> wanted =
+        reference_margins(plain, rows.subspan(row * model.features_count(), model.features_count()));
     for (size_t out = 0; out < wanted.size(); ++out) {
       ASSERT_EQ(std::bit_cast<uint32_t>(wanted[out]), std::bit_cast<uint32_t>(margins[row * wanted.size() + out]))
           << "row " << row << " of " << n << ", output " << out;

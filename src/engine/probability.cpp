@@ -1,5 +1,5 @@
-// Margins → probabilities. libm's expf differs between C libraries and even between CPUs (fused multiply-add variants), so
-// the exponential here is our own: the same sequence of IEEE operations everywhere, hence the same bits everywhere.
+// Margins → probabilities. libm's expf differs between C libraries and even between CPUs (fused multiply-add variants),
+// so the exponential here is our own: the same sequence of IEEE operations everywhere, hence the same bits everywhere.
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -46,7 +46,8 @@ void Model::probabilities(std::span<const float> margins, std::span<float> probs
   switch (objective()) {
     case Objective::kSoftprob:
       for (size_t row = 0; row < n; ++row) {
-        softmax(margins.subspan(row * outputs_count(), outputs_count()), probs.subspan(row * answers_count(), answers_count()));
+        softmax(margins.subspan(row * outputs_count(), outputs_count()),
+                probs.subspan(row * answers_count(), answers_count()));
       }
       return;
     case Objective::kLogistic:
@@ -59,9 +60,7 @@ void Model::probabilities(std::span<const float> margins, std::span<float> probs
         probs[2 * row + 1] = static_cast<float>(margin > 0 ? near : far);
       }
       return;
-    case Objective::kRegression:
-      std::copy(margins.begin(), margins.end(), probs.begin());
-      return;
+    case Objective::kRegression: std::copy(margins.begin(), margins.end(), probs.begin()); return;
   }
 }
 

@@ -1,4 +1,5 @@
-// XGBoost's own arithmetic, said as plainly as possible: start from the base margin, walk each tree in order, add its leaf.
+// XGBoost's own arithmetic, said as plainly as possible: start from the base margin, walk each tree in order, add its
+// leaf.
 #include "engine/reference.h"
 
 #include <cmath>

@@ -75,7 +75,9 @@ class Reader {
   bool ok_ = true;
 };
 
-Error damaged(std::string_view where) { return fail(Code::kCorrupt, "model package: the ", where, " section is damaged"); }
+Error damaged(std::string_view where) {
+  return fail(Code::kCorrupt, "model package: the ", where, " section is damaged");
+}
 
 Status read_about(Reader in, PlainModel& model) {
   const uint8_t objective = in.byte();
@@ -107,7 +109,8 @@ Result<std::vector<Split>> read_thresholds(Reader in, const PlainModel& model) {
     for (size_t i = 0; i < count; ++i) {
       const float threshold = in.f32();
       const bool ascending = i == 0 || splits.back().threshold < threshold;
-      if (std::isnan(threshold) || !ascending || std::bit_cast<uint32_t>(threshold) == 0x80000000U) return damaged("thresholds");
+      if (std::isnan(threshold) || !ascending || std::bit_cast<uint32_t>(threshold) == 0x80000000U)
+        return damaged("thresholds");
       splits.push_back(Split{feature, threshold, false});
     }
   }
@@ -115,7 +118,8 @@ Result<std::vector<Split>> read_thresholds(Reader in, const PlainModel& model) {
   return splits;
 }
 
-// One tree in preorder: after a split comes its left side, then its right. `open` holds the splits whose right side is due.
+// One tree in preorder: after a split comes its left side, then its right. `open` holds the splits whose right side is
+// due.
 bool read_tree(BitReader& bits, std::vector<Split>& splits, size_t nodes_max, Tree& tree) {
   const unsigned width = split_bits(splits.size());
   std::vector<int32_t> open;
@@ -217,7 +221,8 @@ Status check_envelope(std::string_view bytes) {
                 std::to_string(limits::kModelBytesMax));
   }
   if (bytes.size() < kHeadBytes + kTrailerBytes || bytes.substr(0, kMagic.size()) != kMagic) {
-    return fail(Code::kInvalid, "this is not a model package (.wbm): it does not begin with 'WBM'; make one with `waybill fit`");
+    return fail(Code::kInvalid,
+                "this is not a model package (.wbm): it does not begin with 'WBM'; make one with `waybill fit`");
   }
   const auto version = static_cast<uint8_t>(bytes[kMagic.size()]);
   if (version != kVersion) {
@@ -226,7 +231,8 @@ Status check_envelope(std::string_view bytes) {
   }
   Reader trailer(bytes.substr(bytes.size() - kTrailerBytes));
   if (crc32c(bytes.substr(0, bytes.size() - kTrailerBytes)) != trailer.u32()) {
-    return fail(Code::kCorrupt, "model package: the checksum does not match; the file is damaged or cut off, copy it again");
+    return fail(Code::kCorrupt,
+                "model package: the checksum does not match; the file is damaged or cut off, copy it again");
   }
   return ok_status();
 }

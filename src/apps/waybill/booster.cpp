@@ -1,5 +1,5 @@
-// The model comes out of XGBoost as UBJSON: the same tree as its JSON format, but floats are binary, so nothing is rounded
-// on the way.
+// The model comes out of XGBoost as UBJSON: the same tree as its JSON format, but floats are binary, so nothing is
+// rounded on the way.
 #include "apps/waybill/booster.h"
 
 #include <xgboost/c_api.h>
@@ -31,7 +31,8 @@ struct Matrix {
 
 Status make_matrix(std::span<const float> rows, size_t n, size_t features, Matrix& matrix) {
   const float missing = std::numeric_limits<float>::quiet_NaN();
-  if (XGDMatrixCreateFromMat(rows.data(), n, features, missing, &matrix.handle) != 0) return xgboost_error("read the rows");
+  if (XGDMatrixCreateFromMat(rows.data(), n, features, missing, &matrix.handle) != 0)
+    return xgboost_error("read the rows");
   return ok_status();
 }
 
@@ -85,7 +86,8 @@ Booster::Booster(Booster&&) noexcept = default;
 Booster& Booster::operator=(Booster&&) noexcept = default;
 Booster::~Booster() = default;
 
-Result<Booster> Booster::train(const TrainData& data, const TrainOptions& options, const std::function<void(int, int)>& progress) {
+Result<Booster> Booster::train(const TrainData& data, const TrainOptions& options,
+                               const std::function<void(int, int)>& progress) {
   const size_t n = data.labels.size();
   WB_ASSERT(data.rows.size() == n * data.features);
   Matrix matrix;
@@ -99,9 +101,14 @@ Result<Booster> Booster::train(const TrainData& data, const TrainOptions& option
   handle->objective = options.objective;
   if (XGBoosterCreate(&matrix.handle, 1, &handle->booster) != 0) return xgboost_error("create a booster");
   std::vector<std::pair<std::string, std::string>> parameters = {
-      {"objective", std::string(objective_parameter(options.objective))}, {"tree_method", "hist"},
-      {"base_score", shortest(options.base_score)}, {"max_depth", std::to_string(options.depth)}, {"eta", shortest(options.learning_rate)},
-      {"seed", std::to_string(options.seed)}, {"nthread", std::to_string(options.threads)}, {"verbosity", "0"}};
+      {"objective", std::string(objective_parameter(options.objective))},
+      {"tree_method", "hist"},
+      {"base_score", shortest(options.base_score)},
+      {"max_depth", std::to_string(options.depth)},
+      {"eta", shortest(options.learning_rate)},
+      {"seed", std::to_string(options.seed)},
+      {"nthread", std::to_string(options.threads)},
+      {"verbosity", "0"}};
   if (options.objective == engine::Objective::kSoftprob) {
     handle->outputs = options.classes;
     parameters.emplace_back("num_class", std::to_string(options.classes));
@@ -122,15 +129,18 @@ Result<std::vector<float>> Booster::margins(std::span<const float> rows, size_t 
   bst_ulong length = 0;
   const float* values = nullptr;
   constexpr int kOutputMargin = 1;
-  if (XGBoosterPredict(handle_->booster, matrix.handle, kOutputMargin, 0, 0, &length, &values) != 0) return xgboost_error("predict");
-  if (length != n * handle_->outputs) return fail(Code::kInternal, "xgboost: predict gave an unexpected number of margins");
+  if (XGBoosterPredict(handle_->booster, matrix.handle, kOutputMargin, 0, 0, &length, &values) != 0)
+    return xgboost_error("predict");
+  if (length != n * handle_->outputs)
+    return fail(Code::kInternal, "xgboost: predict gave an unexpected number of margins");
   return std::vector<float>(values, values + length);
 }
 
 Result<engine::PlainModel> Booster::trees() const {
   bst_ulong length = 0;
   const char* bytes = nullptr;
-  if (XGBoosterSaveModelToBuffer(handle_->booster, R"({"format":"ubj"})", &length, &bytes) != 0) return xgboost_error("save");
+  if (XGBoosterSaveModelToBuffer(handle_->booster, R"({"format":"ubj"})", &length, &bytes) != 0)
+    return xgboost_error("save");
   try {
     const Json json = Json::from_ubjson(bytes, bytes + length);
     const Json& learner = json.at("learner");

@@ -1,6 +1,6 @@
 #pragma once
-// Booster: the one place that speaks to libxgboost. Trains, asks for margins, and gives the trained trees as plain values.
-// No exception and no XGBoost handle leaves it.
+// Booster: the one place that speaks to libxgboost. Trains, asks for margins, and gives the trained trees as plain
+// values. No exception and no XGBoost handle leaves it.
 
 #include <functional>
 #include <memory>
@@ -34,7 +34,8 @@ struct TrainData {
 class Booster {
  public:
   // `progress(done, of)` is called after each round.
-  static Result<Booster> train(const TrainData& data, const TrainOptions& options, const std::function<void(int, int)>& progress);
+  static Result<Booster> train(const TrainData& data, const TrainOptions& options,
+                               const std::function<void(int, int)>& progress);
   Booster(Booster&&) noexcept;
   Booster& operator=(Booster&&) noexcept;
   ~Booster();

@@ -33,7 +33,8 @@ class CsvParser {
       }
       table_.cells_.insert(table_.cells_.end(), row.begin(), row.end());
     }
-    if (table_.header_.empty()) return fail(Code::kInvalid, table_.name_, ": the file is empty; the first row must name the columns");
+    if (table_.header_.empty())
+      return fail(Code::kInvalid, table_.name_, ": the file is empty; the first row must name the columns");
     return ok_status();
   }
 
@@ -62,7 +63,8 @@ class CsvParser {
         row.push_back(text_.substr(at_, end - at_));
         at_ = end;
       }
-      if (row.size() > CsvTable::kColumnsMax) return fail(Code::kInvalid, table_.name_, ": row ", std::to_string(number), " has too many cells");
+      if (row.size() > CsvTable::kColumnsMax)
+        return fail(Code::kInvalid, table_.name_, ": row ", std::to_string(number), " has too many cells");
       if (at_ >= text_.size()) return ok_status();
       const char stop = text_[at_++];
       if (stop == ',') continue;
@@ -79,8 +81,8 @@ class CsvParser {
     while (true) {
       const size_t quote = text_.find('"', at_);
       if (quote == std::string_view::npos) {
-        return fail(Code::kInvalid, table_.name_, ": row ", std::to_string(number), ", cell ", std::to_string(row.size() + 1),
-                    ": the quote is never closed");
+        return fail(Code::kInvalid, table_.name_, ": row ", std::to_string(number), ", cell ",
+                    std::to_string(row.size() + 1), ": the quote is never closed");
       }
       at_ = quote + 1;
       if (at_ >= text_.size() || text_[at_] != '"') {
@@ -145,7 +147,8 @@ Result<std::vector<float>> CsvTable::numbers(size_t column) const {
     }
     const auto narrow = static_cast<float>(*value);
     if (!std::isfinite(narrow)) {
-      return fail(Code::kInvalid, place(row, column), ": '", text.substr(0, 40), "' is not a finite 32-bit float; leave the cell empty if it is missing");
+      return fail(Code::kInvalid, place(row, column), ": '", text.substr(0, 40),
+                  "' is not a finite 32-bit float; leave the cell empty if it is missing");
     }
     values.push_back(narrow);
   }
@@ -181,7 +184,8 @@ Result<std::string> read_file(const std::string& path, size_t bytes_max) {
   const int reason = errno;
   std::fclose(file);
   if (failed) return fail(Code::kUnavailable, path, ": ", std::strerror(reason));
-  if (bytes.size() > bytes_max) return fail(Code::kInvalid, path, ": larger than ", format_size_bytes(static_cast<int64_t>(bytes_max)));
+  if (bytes.size() > bytes_max)
+    return fail(Code::kInvalid, path, ": larger than ", format_size_bytes(static_cast<int64_t>(bytes_max)));
   return bytes;
 }
 

@@ -26,7 +26,8 @@ class CsvTable {
   size_t rows_count() const { return header_.empty() ? 0 : cells_.size() / header_.size(); }
   std::optional<size_t> column(std::string_view name) const;
   std::string_view cell(size_t row, size_t column) const { return cells_[row * header_.size() + column]; }
-  // The column as f32, NaN where a cell is empty or says NA, NaN or null. Refuses text, infinities and what overflows f32.
+  // The column as f32, NaN where a cell is empty or says NA, NaN or null. Refuses text, infinities and what overflows
+  // f32.
   Result<std::vector<float>> numbers(size_t column) const;
   // "data.csv: row 3, column 's1'": the place of a cell for a person.
   std::string place(size_t row, size_t column) const;
@@ -34,7 +35,7 @@ class CsvTable {
  private:
   friend class CsvParser;
   std::string name_;
-  std::deque<std::string> storage_;      // the text, and cells that had doubled quotes; cells_ points into it
+  std::deque<std::string> storage_;  // the text, and cells that had doubled quotes; cells_ points into it
   std::vector<std::string> header_;
   std::vector<std::string_view> cells_;  // row-major
 };

@@ -13,7 +13,8 @@ std::string refusal(const std::string& text) {
 }
 
 TEST(Csv, ReadsQuotesLineEndsAndABlankTail) {
-  const CsvTable table = std::move(CsvTable::parse("\xEF\xBB\xBF a ,b\r\n1,\"x,\"\"y\"\"\"\r\n\"2\",\"\"\n\n", "x.csv")).value();
+  const CsvTable table =
+      std::move(CsvTable::parse("\xEF\xBB\xBF a ,b\r\n1,\"x,\"\"y\"\"\"\r\n\"2\",\"\"\n\n", "x.csv")).value();
   EXPECT_EQ(table.header(), (std::vector<std::string>{"a", "b"}));
   ASSERT_EQ(table.rows_count(), 2U);
   EXPECT_EQ(table.cell(0, 1), "x,\"y\"");

@@ -26,7 +26,9 @@ Trained train(const Dataset& data, int trees, int depth) {
   options.trees = trees;
   options.depth = depth;
   if (data.labels.empty()) options.base_score = 12.345F;
-  Booster booster = std::move(Booster::train({data.rows, data.features.size(), data.targets, data.weights}, options, nullptr)).value();
+  Booster booster =
+      std::move(Booster::train({data.rows, data.features.size(), data.targets, data.weights}, options, nullptr))
+          .value();
   engine::PlainModel plain = *booster.trees();
   plain.features = data.features;
   plain.labels = data.labels;
@@ -41,7 +43,8 @@ void expect_equal_bits(const Trained& trained, std::span<const float> rows, size
   std::vector<float> ours(theirs.size());
   trained.model.predict_margins(rows, n, ours);
   size_t different = 0;
-  for (size_t i = 0; i < ours.size(); ++i) different += std::bit_cast<uint32_t>(ours[i]) != std::bit_cast<uint32_t>(theirs[i]) ? 1 : 0;
+  for (size_t i = 0; i < ours.size(); ++i)
+    different += std::bit_cast<uint32_t>(ours[i]) != std::bit_cast<uint32_t>(theirs[i]) ? 1 : 0;
   EXPECT_EQ(different, 0U) << "of " << ours.size() << " margins";
 }
 
@@ -51,7 +54,9 @@ Dataset generated(size_t classes, size_t rows, bool with_missing, uint64_t seed)
   Dataset data;
   data.features = {"a", "b", "c", "d", "e"};
   for (size_t i = 0; i < classes; ++i) data.labels.push_back("c" + std::to_string(i));
-  data.objective = classes == 0 ? engine::Objective::kRegression : classes == 2 ? engine::Objective::kLogistic : engine::Objective::kSoftprob;
+  data.objective = classes == 0   ? engine::Objective::kRegression
+                   : classes == 2 ? engine::Objective::kLogistic
+                                  : engine::Objective::kSoftprob;
   for (size_t row = 0; row < rows; ++row) {
     double sum = 0;
     for (size_t i = 0; i < data.features.size(); ++i) {
@@ -60,7 +65,8 @@ Dataset generated(size_t classes, size_t rows, bool with_missing, uint64_t seed)
       data.rows.push_back(with_missing && prng.chance(100'000) ? kMissing : value);
     }
     const double noisy = sum + static_cast<double>(prng.below(100));
-    data.targets.push_back(classes == 0 ? static_cast<float>(noisy) : static_cast<float>(static_cast<uint64_t>(noisy + 10'000) / 97 % classes));
+    data.targets.push_back(classes == 0 ? static_cast<float>(noisy)
+                                        : static_cast<float>(static_cast<uint64_t>(noisy + 10'000) / 97 % classes));
     data.weights.push_back(static_cast<float>(1 + prng.below(5)));
   }
   return data;
@@ -89,8 +95,14 @@ TEST(Exact, ValuesOnBesideAndFarFromThresholds) {
     for (size_t i = 0; i < data.features.size(); ++i) {
       const engine::Tree& tree = plain.trees[prng.below(plain.trees.size())];
       const float value = tree.nodes[prng.below(tree.nodes.size())].value;
-      const float choices[] = {value, std::nextafter(value, 1e30F), std::nextafter(value, -1e30F), 0.0F, -0.0F, kMissing,
-                               std::numeric_limits<float>::denorm_min(), std::numeric_limits<float>::max()};
+      const float choices[] = {value,
+                               std::nextafter(value, 1e30F),
+                               std::nextafter(value, -1e30F),
+                               0.0F,
+                               -0.0F,
+                               kMissing,
+                               std::numeric_limits<float>::denorm_min(),
+                               std::numeric_limits<float>::max()};
       rows.push_back(choices[prng.below(std::size(choices))]);
     }
   }

@@ -62,7 +62,8 @@ std::string grouped(uint64_t value) {  // 58,000
 void show_progress(int done, int of) {
   static const bool terminal = isatty(STDERR_FILENO) == 1;
   if (!terminal) {
-    if (done == of || done * 4 / of != (done - 1) * 4 / of) std::fprintf(stderr, "training: round %d of %d\n", done, of);
+    if (done == of || done * 4 / of != (done - 1) * 4 / of)
+      std::fprintf(stderr, "training: round %d of %d\n", done, of);
     return;
   }
   constexpr int kWidth = 30;
@@ -99,8 +100,10 @@ size_t require_equal_margins(const Booster& booster, const engine::Model& model,
   model.predict_margins(data.rows, data.rows_count(), ours);
   for (size_t i = 0; i < ours.size(); ++i) {
     if (std::bit_cast<uint32_t>(ours[i]) != std::bit_cast<uint32_t>(theirs[i])) {
-      throw Exit{kFailed, "margins equal XGBoost's bit for bit: no, row " + std::to_string(i / model.outputs_count() + 2) + " of the data differs (" +
-                              shortest(ours[i]) + " against " + shortest(theirs[i]) + "). No model was written; this is a fault of Waybill, please report it with the data"};
+      throw Exit{kFailed, "margins equal XGBoost's bit for bit: no, row " +
+                              std::to_string(i / model.outputs_count() + 2) + " of the data differs (" +
+                              shortest(ours[i]) + " against " + shortest(theirs[i]) +
+                              "). No model was written; this is a fault of Waybill, please report it with the data"};
     }
   }
   return data.rows_count();
@@ -147,7 +150,8 @@ FitReport fit(const FitOptions& options) {
     training.base_score = static_cast<float>(sum / static_cast<double>(train.rows_count()));
   }
   const auto start = Clock::now();
-  const Booster booster = or_exit(Booster::train({train.rows, train.features.size(), train.targets, train.weights}, training, show_progress));
+  const Booster booster = or_exit(
+      Booster::train({train.rows, train.features.size(), train.targets, train.weights}, training, show_progress));
   FitReport report;
   report.train_seconds = seconds_since(start);
   engine::PlainModel plain = or_exit(booster.trees());
@@ -172,32 +176,40 @@ FitReport fit(const FitOptions& options) {
   return report;
 }
 
-std::string next_command(const FitOptions& options) { return "waybill predict " + options.model + " --data " + options.data; }
+std::string next_command(const FitOptions& options) {
+  return "waybill predict " + options.model + " --data " + options.data;
+}
 
 void print_classes(const FitReport& report) {
   size_t width = 5;
   for (const std::string& label : report.labels) width = std::max(width, label.size());
   std::printf("  %-*s  held out   correct  accuracy     F1\n", static_cast<int>(width), "class");
   for (const ClassScore& score : report.quality.classes) {
-    const std::string accuracy = score.rows == 0 ? "-" : decimals(static_cast<double>(score.correct) / static_cast<double>(score.rows), 4);
-    std::printf("  %-*s  %8s  %8s  %8s  %5s\n", static_cast<int>(width), score.label.c_str(), grouped(score.rows).c_str(),
-                grouped(score.correct).c_str(), accuracy.c_str(), score.rows == 0 ? "-" : decimals(score.f1(), 3).c_str());
+    const std::string accuracy =
+        score.rows == 0 ? "-" : decimals(static_cast<double>(score.correct) / static_cast<double>(score.rows), 4);
+    std::printf("  %-*s  %8s  %8s  %8s  %5s\n", static_cast<int>(width), score.label.c_str(),
+                grouped(score.rows).c_str(), grouped(score.correct).c_str(), accuracy.c_str(),
+                score.rows == 0 ? "-" : decimals(score.f1(), 3).c_str());
   }
-  std::printf("  all    accuracy %s · macro F1 %s\n", decimals(report.quality.accuracy, 4).c_str(), decimals(report.quality.macro_f1, 3).c_str());
+  std::printf("  all    accuracy %s · macro F1 %s\n", decimals(report.quality.accuracy, 4).c_str(),
+              decimals(report.quality.macro_f1, 3).c_str());
   constexpr size_t kShown = 5;
   std::string mistakes;
   for (size_t i = 0; i < std::min(report.quality.confusions.size(), kShown); ++i) {
     const Confusion& one = report.quality.confusions[i];
-    mistakes += (i == 0 ? "" : " · ") + report.labels[one.truth] + " taken for " + report.labels[one.answer] + " ×" + std::to_string(one.count);
+    mistakes += (i == 0 ? "" : " · ") + report.labels[one.truth] + " taken for " + report.labels[one.answer] + " ×" +
+                std::to_string(one.count);
   }
-  if (report.quality.confusions.size() > kShown) mistakes += " · and " + std::to_string(report.quality.confusions.size() - kShown) + " more kinds";
+  if (report.quality.confusions.size() > kShown)
+    mistakes += " · and " + std::to_string(report.quality.confusions.size() - kShown) + " more kinds";
   std::printf("  wrong  %s\n", mistakes.empty() ? "none" : mistakes.c_str());
 }
 
 void print_table(const FitReport& report) {
   const FitOptions& options = *report.options;
-  std::printf("  data   %s  %s rows × %zu features · %s to train, %s held out\n", options.data.c_str(), grouped(report.rows).c_str(),
-              report.features, grouped(report.train_rows).c_str(), grouped(report.held_out_rows).c_str());
+  std::printf("  data   %s  %s rows × %zu features · %s to train, %s held out\n", options.data.c_str(),
+              grouped(report.rows).c_str(), report.features, grouped(report.train_rows).c_str(),
+              grouped(report.held_out_rows).c_str());
   if (report.labels.empty()) {
     std::printf("  error  RMSE %s · mean absolute %s · R² %s\n", decimals(report.quality.rmse, 4).c_str(),
                 decimals(report.quality.mae, 4).c_str(), decimals(report.quality.r2, 4).c_str());
@@ -227,11 +239,16 @@ void print_json(const FitReport& report) {
     json["accuracy"] = report.quality.accuracy;
     json["macro_f1"] = report.quality.macro_f1;
     for (const ClassScore& score : report.quality.classes) {
-      json["classes"].push_back({{"label", score.label}, {"held_out", score.rows}, {"correct", score.correct}, {"answered", score.answered}, {"f1", score.f1()}});
+      json["classes"].push_back({{"label", score.label},
+                                 {"held_out", score.rows},
+                                 {"correct", score.correct},
+                                 {"answered", score.answered},
+                                 {"f1", score.f1()}});
     }
     json["confusions"] = nlohmann::ordered_json::array();
     for (const Confusion& one : report.quality.confusions) {
-      json["confusions"].push_back({{"label", report.labels[one.truth]}, {"answer", report.labels[one.answer]}, {"count", one.count}});
+      json["confusions"].push_back(
+          {{"label", report.labels[one.truth]}, {"answer", report.labels[one.answer]}, {"count", one.count}});
     }
   }
   json["model"] = report.options->model;
@@ -254,16 +271,30 @@ void add_fit(CLI::App& app) {
   command->add_option("--target", options->columns.target, "column to learn")->required();
   command->add_option("-o,--model", options->model, "package to write (.wbm)")->required();
   command->add_option("--task", options->task, "what the target is; auto: text or few whole numbers are classes")
-      ->check(CLI::IsMember({"auto", "classification", "regression"}))->capture_default_str();
+      ->check(CLI::IsMember({"auto", "classification", "regression"}))
+      ->capture_default_str();
   command->add_option("--drop", options->columns.drop, "columns that are not features")->delimiter(',');
   command->add_option("--weight", options->columns.weight, "column of sample weights, e.g. 1 / inclusion probability");
-  command->add_option("--trees", options->train.trees, "boosting rounds; with k classes each adds k trees")->check(CLI::Range(1, 5'000))->capture_default_str();
-  command->add_option("--depth", options->train.depth, "levels of splits in a tree")->check(CLI::Range(1, 14))->capture_default_str();
-  command->add_option("--learning-rate", options->train.learning_rate, "how far each round goes")->check(CLI::Range(0.0001, 1.0))->capture_default_str();
-  command->add_option("--holdout", options->holdout, "share of rows kept back to judge the model")->check(CLI::Range(0.01, 0.9))->capture_default_str();
-  command->add_option("--seed", options->train.seed, "the same seed, data and threads give the same bytes")->capture_default_str();
-  command->add_option("--threads", options->train.threads, "threads to train with; another count may give other bytes")->check(CLI::Range(1, 256))->capture_default_str();
-  command->add_option("--output", options->output, "how to print the report")->check(CLI::IsMember({"table", "json"}))->capture_default_str();
+  command->add_option("--trees", options->train.trees, "boosting rounds; with k classes each adds k trees")
+      ->check(CLI::Range(1, 5'000))
+      ->capture_default_str();
+  command->add_option("--depth", options->train.depth, "levels of splits in a tree")
+      ->check(CLI::Range(1, 14))
+      ->capture_default_str();
+  command->add_option("--learning-rate", options->train.learning_rate, "how far each round goes")
+      ->check(CLI::Range(0.0001, 1.0))
+      ->capture_default_str();
+  command->add_option("--holdout", options->holdout, "share of rows kept back to judge the model")
+      ->check(CLI::Range(0.01, 0.9))
+      ->capture_default_str();
+  command->add_option("--seed", options->train.seed, "the same seed, data and threads give the same bytes")
+      ->capture_default_str();
+  command->add_option("--threads", options->train.threads, "threads to train with; another count may give other bytes")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
+  command->add_option("--output", options->output, "how to print the report")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->capture_default_str();
   command->callback([options] {
     options->columns.task = options->task == "classification" ? Task::kClassification
                             : options->task == "regression"   ? Task::kRegression

@@ -60,7 +60,8 @@ class FitCli : public ::testing::Test {
     return outcome;
   }
   Outcome fit(const std::string& model, std::vector<std::string> more = {}) {
-    std::vector<std::string> arguments{"fit", path("data.csv"), "--target", "kind", "--drop", "unit", "--trees", "8", "-o", path(model)};
+    std::vector<std::string> arguments{"fit",  path("data.csv"), "--target", "kind", "--drop",
+                                       "unit", "--trees",        "8",        "-o",   path(model)};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return run(arguments);
   }
@@ -145,18 +146,22 @@ TEST_F(FitCli, BadInputLeavesNoModelBehind) {
 }
 
 TEST_F(FitCli, RegressionBinaryAndWeights) {
-  const Outcome values = run({"fit", path("data.csv"), "--target", "y", "--drop", "unit,kind", "-o", path("r.wbm"), "--trees", "5"});
+  const Outcome values =
+      run({"fit", path("data.csv"), "--target", "y", "--drop", "unit,kind", "-o", path("r.wbm"), "--trees", "5"});
   ASSERT_EQ(values.code, 0) << values.message;
   EXPECT_NE(values.out.find("RMSE"), std::string::npos) << values.out;
   const engine::Model model = std::move(engine::Model::load(*read_file(path("r.wbm"), 1 << 20))).value();
   EXPECT_EQ(model.objective(), engine::Objective::kRegression);
   EXPECT_FALSE(model.reference_scores().prediction.counts.empty());
   std::string csv = "x,w,label\n";
-  for (int i = 0; i < 60; ++i) csv += std::to_string(i) + "," + std::to_string(1 + i % 3) + (i < 30 ? ",no\n" : ",yes\n");
+  for (int i = 0; i < 60; ++i)
+    csv += std::to_string(i) + "," + std::to_string(1 + i % 3) + (i < 30 ? ",no\n" : ",yes\n");
   ASSERT_TRUE(write_file(path("two.csv"), csv).ok());
-  const Outcome two = run({"fit", path("two.csv"), "--target", "label", "--weight", "w", "-o", path("two.wbm"), "--trees", "5"});
+  const Outcome two =
+      run({"fit", path("two.csv"), "--target", "label", "--weight", "w", "-o", path("two.wbm"), "--trees", "5"});
   ASSERT_EQ(two.code, 0) << two.message;
-  EXPECT_EQ(std::move(engine::Model::load(*read_file(path("two.wbm"), 1 << 20))).value().features(), std::vector<std::string>{"x"});
+  EXPECT_EQ(std::move(engine::Model::load(*read_file(path("two.wbm"), 1 << 20))).value().features(),
+            std::vector<std::string>{"x"});
 }
 
 }  // namespace

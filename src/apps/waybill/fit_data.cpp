@@ -14,12 +14,14 @@ namespace {
 
 Result<size_t> find_column(const CsvTable& table, std::string_view name, std::string_view option) {
   if (const auto found = table.column(name)) return *found;
-  return fail(Code::kNotFound, table.name(), ": there is no column '", name, "' (", option, ")", suggestion(name, table.header()));
+  return fail(Code::kNotFound, table.name(), ": there is no column '", name, "' (", option, ")",
+              suggestion(name, table.header()));
 }
 
 // Numbers in order of size, texts in order of bytes.
 void sort_labels(std::vector<std::string>& labels) {
-  const bool numeric = std::all_of(labels.begin(), labels.end(), [](const std::string& label) { return parse_double(label).has_value(); });
+  const bool numeric = std::all_of(labels.begin(), labels.end(),
+                                   [](const std::string& label) { return parse_double(label).has_value(); });
   std::sort(labels.begin(), labels.end(), [&](const std::string& a, const std::string& b) {
     if (!numeric) return a < b;
     const double x = *parse_double(a);
@@ -57,7 +59,8 @@ Status set_classes(const CsvTable& table, size_t column, std::vector<std::string
   const std::string where = table.name() + ": the target '" + table.header()[column] + "'";
   if (labels.size() > engine::limits::kClassesMax) {
     return fail(Code::kInvalid, where, " has ", std::to_string(labels.size()), " different values, at most ",
-                std::to_string(engine::limits::kClassesMax), " classes are possible; if it is a quantity, use --task regression");
+                std::to_string(engine::limits::kClassesMax),
+                " classes are possible; if it is a quantity, use --task regression");
   }
   sort_labels(labels);
   std::map<std::string_view, float> index;
@@ -85,7 +88,8 @@ Status set_weights(const CsvTable& table, size_t column, Dataset& data) {
   WB_TRY(data.weights, table.numbers(column));
   for (size_t row = 0; row < data.weights.size(); ++row) {
     if (!(data.weights[row] > 0)) {
-      return fail(Code::kInvalid, table.place(row, column), ": a weight must be above 0 (it is 1 / inclusion probability)");
+      return fail(Code::kInvalid, table.place(row, column),
+                  ": a weight must be above 0 (it is 1 / inclusion probability)");
     }
   }
   return ok_status();
@@ -97,7 +101,9 @@ Status set_features(const CsvTable& table, const std::vector<bool>& taken, Datas
     if (taken[column]) continue;
     auto values = table.numbers(column);
     if (!values.ok()) {
-      return Error{values.error().code, values.error().text + "; features are numbers: leave the column out with --drop " + table.header()[column]};
+      return Error{
+          values.error().code,
+          values.error().text + "; features are numbers: leave the column out with --drop " + table.header()[column]};
     }
     data.features.push_back(table.header()[column]);
     columns.push_back(std::move(values).value());
@@ -145,10 +151,12 @@ void judge_classes(const std::vector<float>& probs, const Dataset& held_out, Qua
     present += quality.classes[i].rows > 0 ? 1 : 0;
     f1 += quality.classes[i].rows > 0 ? quality.classes[i].f1() : 0;
     for (size_t j = 0; j < classes; ++j) {
-      if (i != j && confusion[i * classes + j] > 0) quality.confusions.push_back(Confusion{i, j, confusion[i * classes + j]});
+      if (i != j && confusion[i * classes + j] > 0)
+        quality.confusions.push_back(Confusion{i, j, confusion[i * classes + j]});
     }
   }
-  std::stable_sort(quality.confusions.begin(), quality.confusions.end(), [](const Confusion& a, const Confusion& b) { return a.count > b.count; });
+  std::stable_sort(quality.confusions.begin(), quality.confusions.end(),
+                   [](const Confusion& a, const Confusion& b) { return a.count > b.count; });
   quality.accuracy = static_cast<double>(correct) / static_cast<double>(std::max<size_t>(held_out.rows_count(), 1));
   quality.macro_f1 = f1 / static_cast<double>(std::max<size_t>(present, 1));
 }

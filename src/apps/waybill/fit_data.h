@@ -1,6 +1,7 @@
 #pragma once
 // From a table of text to what a trainer wants, and the bookkeeping around it: which rows are held out, how good the
-// answers on them are, what goes into the package beside the trees. No training here (booster.h), no printing (fit.cpp).
+// answers on them are, what goes into the package beside the trees. No training here (booster.h), no printing
+// (fit.cpp).
 
 #include <cstdint>
 #include <optional>
@@ -16,8 +17,8 @@ enum class Task : uint8_t { kAuto, kClassification, kRegression };
 
 struct DataOptions {
   std::string target;
-  std::string weight = {};              // column of sample weights, "" = none
-  std::vector<std::string> drop = {};   // columns that are not features
+  std::string weight = {};             // column of sample weights, "" = none
+  std::vector<std::string> drop = {};  // columns that are not features
   Task task = Task::kAuto;
 };
 
@@ -40,7 +41,8 @@ struct Dataset {
 
 Result<Dataset> make_dataset(const CsvTable& table, const DataOptions& options);
 
-// The same seed gives the same split. For classes the fraction is held within each class; a class with one row trains only.
+// The same seed gives the same split. For classes the fraction is held within each class; a class with one row trains
+// only.
 struct Split {
   std::vector<size_t> train;     // ascending
   std::vector<size_t> held_out;  // ascending
@@ -49,10 +51,12 @@ Split split_rows(const Dataset& data, double held_out_fraction, uint64_t seed);
 
 struct ClassScore {
   std::string label;
-  uint64_t rows = 0;       // held out, that truly are of this class
+  uint64_t rows = 0;  // held out, that truly are of this class
   uint64_t correct = 0;
-  uint64_t answered = 0;   // rows given this answer
-  double f1() const { return rows + answered == 0 ? 0 : 2.0 * static_cast<double>(correct) / static_cast<double>(rows + answered); }
+  uint64_t answered = 0;  // rows given this answer
+  double f1() const {
+    return rows + answered == 0 ? 0 : 2.0 * static_cast<double>(correct) / static_cast<double>(rows + answered);
+  }
 };
 struct Confusion {
   size_t truth = 0;
@@ -61,14 +65,14 @@ struct Confusion {
 };
 struct Quality {
   uint64_t rows = 0;
-  std::vector<ClassScore> classes;     // for classification
-  std::vector<Confusion> confusions;   // mistakes only, most frequent first
+  std::vector<ClassScore> classes;    // for classification
+  std::vector<Confusion> confusions;  // mistakes only, most frequent first
   double accuracy = 0;
-  double macro_f1 = 0;                 // over the classes that have held-out rows
-  double rmse = 0;                     // for regression
+  double macro_f1 = 0;  // over the classes that have held-out rows
+  double rmse = 0;      // for regression
   double mae = 0;
   double r2 = 0;
-  engine::ReferenceScores reference;   // what goes into the package
+  engine::ReferenceScores reference;  // what goes into the package
 };
 Quality judge(const engine::Model& model, const Dataset& held_out);
 

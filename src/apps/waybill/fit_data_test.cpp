@@ -32,7 +32,8 @@ TEST(FitData, TextIsClassesTwoOfThemAreLogistic) {
 TEST(FitData, FewWholeNumbersAreClassesInNumericOrderOthersAQuantity) {
   const CsvTable classes = table_of("x,y", [](int i) { return std::to_string(i) + "," + std::to_string(i / 10 * 5); });
   EXPECT_EQ(make_dataset(classes, {.target = "y"})->labels, (std::vector<std::string>{"0", "5", "10", "15"}));
-  EXPECT_EQ(make_dataset(classes, {.target = "y", .task = Task::kRegression})->objective, engine::Objective::kRegression);
+  EXPECT_EQ(make_dataset(classes, {.target = "y", .task = Task::kRegression})->objective,
+            engine::Objective::kRegression);
   const CsvTable quantity = table_of("x,y", [](int i) { return std::to_string(i) + "," + std::to_string(i) + ".5"; });
   EXPECT_EQ(make_dataset(quantity, {.target = "y"})->objective, engine::Objective::kRegression);
 }
@@ -40,20 +41,32 @@ TEST(FitData, FewWholeNumbersAreClassesInNumericOrderOthersAQuantity) {
 TEST(FitData, RefusalsSayWhatToDo) {
   const auto row = [](int i) { return std::to_string(i) + ",t,7," + std::to_string(i - 1); };
   const CsvTable table = table_of("speed,text,same,weight", row);
-  EXPECT_NE(refusal(table, {.target = "sped"}).find("no column 'sped' (--target); did you mean 'speed'?"), std::string::npos);
+  EXPECT_NE(refusal(table, {.target = "sped"}).find("no column 'sped' (--target); did you mean 'speed'?"),
+            std::string::npos);
   EXPECT_NE(refusal(table, {.target = "same"}).find("always '7'; there is nothing to learn"), std::string::npos);
-  EXPECT_NE(refusal(table, {.target = "speed", .task = Task::kRegression}).find("row 2, column 'text': 't' is not a number; features are numbers: leave the column out with --drop text"), std::string::npos);
+  EXPECT_NE(
+      refusal(table, {.target = "speed", .task = Task::kRegression})
+          .find(
+              "row 2, column 'text': 't' is not a number; features are numbers: leave the column out with --drop text"),
+      std::string::npos);
   EXPECT_EQ(refusal(table, {.target = "speed", .drop = {"text"}}), "");
-  EXPECT_NE(refusal(table, {.target = "speed", .weight = "weight", .drop = {"text"}}).find("row 2, column 'weight': a weight must be above 0"), std::string::npos);
-  EXPECT_NE(refusal(table, {.target = "speed", .drop = {"text", "same", "weight"}}).find("no feature column is left"), std::string::npos);
-  const CsvTable few = table_of("x,y", [](int i) { return std::to_string(i) + ",1"; }, 19);
+  EXPECT_NE(refusal(table, {.target = "speed", .weight = "weight", .drop = {"text"}})
+                .find("row 2, column 'weight': a weight must be above 0"),
+            std::string::npos);
+  EXPECT_NE(refusal(table, {.target = "speed", .drop = {"text", "same", "weight"}}).find("no feature column is left"),
+            std::string::npos);
+  const CsvTable few = table_of(
+      "x,y", [](int i) { return std::to_string(i) + ",1"; }, 19);
   EXPECT_NE(refusal(few, {.target = "y"}).find("19 rows of data; at least 20 are needed"), std::string::npos);
   const CsvTable hole = table_of("x,y", [](int i) { return std::to_string(i) + (i == 5 ? "," : i < 3 ? ",a" : ",b"); });
   EXPECT_NE(refusal(hole, {.target = "y"}).find("row 7, column 'y': the target is missing"), std::string::npos);
 }
 
 TEST(FitData, SplitIsStratifiedSeededAndComplete) {
-  const CsvTable table = table_of("x,y", [](int i) { return std::to_string(i) + (i == 0 ? ",rare" : i < 11 ? ",some" : ",many"); }, 111);
+  const CsvTable table = table_of(
+      "x,y", [](int i) { return std::to_string(i) + (i == 0   ? ",rare"
+                                                     : i < 11 ? ",some"
+                                                              : ",many"); }, 111);
   const Dataset data = *make_dataset(table, {.target = "y"});
   const Split split = split_rows(data, 0.2, 1);
   std::set<size_t> all(split.train.begin(), split.train.end());

@@ -26,13 +26,15 @@ Result<std::vector<float>> feature_rows(const CsvTable& table, const engine::Mod
     const std::string& name = model.features()[feature];
     const auto column = table.column(name);
     if (!column) {
-      return fail(Code::kNotFound, table.name(), ": the model needs a column '", name, "' and the file has none", suggestion(name, table.header()));
+      return fail(Code::kNotFound, table.name(), ": the model needs a column '", name, "' and the file has none",
+                  suggestion(name, table.header()));
     }
     WB_TRY(const std::vector<float> values, table.numbers(*column));
     for (size_t row = 0; row < values.size(); ++row) {
       if (std::isnan(values[row]) && !allow_missing) {
         return fail(Code::kInvalid, table.place(row, *column),
-                    ": the value is missing, and this model saw no missing values in training; fill it in, or answer anyway with --allow-missing");
+                    ": the value is missing, and this model saw no missing values in training; fill it in, or answer "
+                    "anyway with --allow-missing");
       }
       rows[row * features + feature] = values[row];
     }
@@ -94,11 +96,13 @@ void predict(const PredictOptions& options) {
 
 void add_predict(CLI::App& app) {
   auto options = std::make_shared<PredictOptions>();
-  CLI::App* command = app.add_subcommand("predict", "Answer the rows of a CSV file: 'label,probability' (or the value) a line");
+  CLI::App* command =
+      app.add_subcommand("predict", "Answer the rows of a CSV file: 'label,probability' (or the value) a line");
   command->add_option("model", options->model, "model package (.wbm)")->required();
   command->add_option("--data", options->data, "CSV file; columns are matched by name, others are ignored")->required();
   command->add_flag("--margin", options->margin, "print the raw margins, comma-separated, instead");
-  command->add_flag("--allow-missing", options->allow_missing, "answer rows with missing values as XGBoost would, though none were seen in training");
+  command->add_flag("--allow-missing", options->allow_missing,
+                    "answer rows with missing values as XGBoost would, though none were seen in training");
   command->callback([options] { predict(*options); });
 }
 

@@ -10,7 +10,9 @@
 
 namespace wb::engine::testing {
 
-inline float random_float(Prng& prng) { return static_cast<float>(static_cast<int64_t>(prng.below(20'001)) - 10'000) / 512.0F; }
+inline float random_float(Prng& prng) {
+  return static_cast<float>(static_cast<int64_t>(prng.below(20'001)) - 10'000) / 512.0F;
+}
 
 // Nodes in no particular order, as trainers give them: children are made breadth first.
 inline Tree random_tree(Prng& prng, size_t features, size_t nodes_max, uint32_t output) {
@@ -50,8 +52,13 @@ inline PlainModel random_model(uint64_t seed, size_t features, size_t outputs, s
 // A value on a threshold, one step beside it, or one of the numbers that break careless code.
 inline float nasty_value(Prng& prng, const PlainModel& model, bool with_nan) {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
-  const float special[] = {0.0F, -0.0F, kInfinity, -kInfinity, std::numeric_limits<float>::denorm_min(),
-                           -std::numeric_limits<float>::denorm_min(), std::numeric_limits<float>::max()};
+  const float special[] = {0.0F,
+                           -0.0F,
+                           kInfinity,
+                           -kInfinity,
+                           std::numeric_limits<float>::denorm_min(),
+                           -std::numeric_limits<float>::denorm_min(),
+                           std::numeric_limits<float>::max()};
   const uint64_t kind = prng.below(10);
   if (kind == 0) return special[prng.below(std::size(special))];
   if (kind == 1) return with_nan ? std::numeric_limits<float>::quiet_NaN() : random_float(prng);
