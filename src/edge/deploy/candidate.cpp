@@ -193,6 +193,8 @@ void Deploy::judge_candidate() {
   journal_.committed = journal_.candidate->slot;
   journal_.committed->tries = 1;  // it is loaded, and its first minute as the running one is still to come
   journal_.candidate.reset();
+  // An older entry was about a transfer, or it would not have come this far.
+  std::erase_if(journal_.quarantined, [&](const auto& entry) { return entry.digest() == journal_.committed->desired.digest(); });
   track_ = Track::kStoring;
   track_deadline_ = kNever;
   save(Then::kPromote);

@@ -61,13 +61,13 @@ bool tell(const Story& story, int64_t first, int64_t second) {
 
 void tell_with_every_cut(const Story& story) {
   int64_t cuts = 0;
-  for (int64_t first = 0; first < 40; ++first)
-    for (int64_t second : {-1, 0, 1, 2, 3, 4, 5, 6, 8, 10}) {
+  for (int64_t first = 0; first < 24; ++first)
+    for (int64_t second : {-1, 0, 1, 2, 3, 5, 7, 10}) {
       tell(story, first, second);
       ++cuts;
       if (testing::Test::HasFailure()) return;
     }
-  EXPECT_GE(cuts, 400);
+  EXPECT_EQ(cuts, 192);
 }
 
 TEST(DeployCrash, AGoodReleaseIsCommittedWhateverIsCut) { tell_with_every_cut({"good", {false, false, kGood}, true}); }

@@ -47,7 +47,9 @@ void Deploy::on(const Wake&) {
 // ---- the journal
 
 void Deploy::save(Then then) {
-  std::vector<StoreOp> ops = journal_ops(journal_, pending_.empty() ? &durable_ : &pending_.back().journal);
+  const Journal* before = pending_.empty() ? &durable_ : &pending_.back().journal;
+  if (journal_.damaged_rows > 0 && next_ticket_ == 1) before = nullptr;  // damaged rows are overwritten, not met again
+  std::vector<StoreOp> ops = journal_ops(journal_, before);
   if (ops.empty() && pending_.empty()) return perform(then, epoch_);
   pending_.push_back(Pending{0, journal_, then, epoch_});
   WB_ASSERT(pending_.size() <= kPendingMax);

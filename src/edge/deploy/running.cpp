@@ -25,7 +25,7 @@ void Deploy::on(const Opened&) {
       candidate_charged_ = true;
     }
   }
-  if (!journal_.committed) return nothing_committed();
+  if (!journal_.committed && !step_back()) return nothing_committed();  // its row may have been damaged
   if (journal_.committed->tries >= config_.tries_max)
     return give_up(Refusal{"DEPLOY_FAILED/CRASH", "release " + journal_.committed->desired.name() + " did not survive " +
                                                       std::to_string(journal_.committed->tries) + " starts"});
