@@ -44,6 +44,12 @@ bool is_old_copy(Rows& rows, std::string_view node_id, const std::string& incarn
   return false;
 }
 
+void add_schema(pb::DatasetRow& dataset, const std::string& schema) {
+  if (schema.empty() || dataset.schemas_size() >= static_cast<int>(limits::kSchemasPerExchangeMax)) return;
+  const auto& known = dataset.schemas();
+  if (std::find(known.begin(), known.end(), schema) == known.end()) dataset.add_schemas(schema);
+}
+
 void store(Rows& rows, Moment now, std::string_view key, const wire::RecordUp& record, double thinning,
            std::map<std::string, pb::DatasetRow>& datasets, IngestOutcome& outcome) {
   wire::RecordUp kept = record;
@@ -60,6 +66,7 @@ void store(Rows& rows, Moment now, std::string_view key, const wire::RecordUp& r
   dataset.set_last_event_ms(dataset.records() == 0 ? event_ms : std::max<int64_t>(dataset.last_event_ms(), event_ms));
   dataset.set_records(dataset.records() + 1);
   dataset.set_bytes(dataset.bytes() + bytes.size());
+  add_schema(dataset, record.schema());
 }
 
 void take(Rows& rows, Moment now, std::string_view node_id, const std::string& incarnation, const wire::StreamUp& stream,
@@ -109,6 +116,7 @@ void save_datasets(Rows& rows, Moment now, const std::map<std::string, pb::Datas
     row.set_last_event_ms(first ? more.last_event_ms() : std::max<int64_t>(row.last_event_ms(), more.last_event_ms()));
     row.set_records(row.records() + more.records());
     row.set_bytes(row.bytes() + more.bytes());
+    for (const std::string& schema : more.schemas()) add_schema(row, schema);
     row.set_changed_ms(now.unix_ms);
     save_row(rows, Table::kMeta, key, row);
   }

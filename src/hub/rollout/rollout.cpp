@@ -119,6 +119,7 @@ void judge_failures(Rows& rows, Moment now, pb::LiveRollouts& live, pb::Rollout&
 Entitlement contact(Rows& rows, Moment now, const FleetNode& node, const wire::Reported* reported, RolloutNews& news) {
   Entitlement out;
   pb::LiveRollouts live = load_live(rows);
+  out.contact_within_ms = live.shortest_dark_ms() / 2;
   bool own_is_live = node.assigned_rollout.empty();
   for (int i = 0; i < live.ids_size(); ++i) {
     own_is_live = own_is_live || live.ids(i) == node.assigned_rollout;

@@ -84,6 +84,7 @@ struct Entitlement {
   std::string name, rollout;
   uint64_t size_bytes = 0;
   uint32_t probation_records = 0, probation_ms = 0;
+  int64_t contact_within_ms = 0;  // call again by then, or a running rollout takes the node for dark; 0 = whenever
 };
 // `reported`: null when no report came with this call (a held answer made again).
 Entitlement contact(Rows& rows, Moment now, const FleetNode& node, const wire::Reported* reported, RolloutNews& news);
@@ -91,7 +92,8 @@ Entitlement contact(Rows& rows, Moment now, const FleetNode& node, const wire::R
 // Counts, withdraws the dark, judges the gate, opens the next wave. up_ms: how long this hub has been answering; before
 // dark_after nobody is dark, because it was the hub that was away (F4).
 void scan_rollouts(Rows& rows, Moment now, int64_t up_ms, const Fleet& fleet, RolloutNews& news);
-bool scan_due(Rows& rows, Moment now);
+// At once if the fleet or a command changed something, else when the last scan is `every_ms` old.
+bool scan_due(Rows& rows, Moment now, int64_t every_ms = kScanEveryMs);
 void mark_fleet_changed(Rows& rows);
 
 enum class RolloutAction : uint8_t { kPause, kResume, kPromote, kAbort, kAbortAndRollBack };

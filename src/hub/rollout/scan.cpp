@@ -273,16 +273,17 @@ Result<pb::Rollout> start_rollout(Rows& rows, Moment now, const RolloutStart& st
   std::rotate(live.mutable_ids()->begin(), live.mutable_ids()->end() - 1, live.mutable_ids()->end());
   if (live.ids_size() > static_cast<int>(kLiveRolloutsMax)) live.mutable_ids()->RemoveLast();
   live.set_dirty(true);
+  if (live.shortest_dark_ms() == 0 || start.dark_after_ms < live.shortest_dark_ms()) live.set_shortest_dark_ms(start.dark_after_ms);
   save_live(rows, live);
   tell(news, rollout, "rollout_started", "", "to '" + start.selector + "'");
   return rollout;
 }
 
-bool scan_due(Rows& rows, Moment now) {
+bool scan_due(Rows& rows, Moment now, int64_t every_ms) {
   const pb::LiveRollouts live = load_live(rows);
   if (live.ids_size() == 0) return false;
   // A clock that went back must not stop the rollouts (T3).
-  return live.dirty() || now.unix_ms - live.scanned_ms() >= kScanEveryMs || now.unix_ms < live.scanned_ms();
+  return live.dirty() || now.unix_ms - live.scanned_ms() >= every_ms || now.unix_ms < live.scanned_ms();
 }
 
 void mark_fleet_changed(Rows& rows) {
@@ -294,9 +295,12 @@ void mark_fleet_changed(Rows& rows) {
 
 void scan_rollouts(Rows& rows, Moment now, int64_t up_ms, const Fleet& fleet, RolloutNews& news) {
   pb::LiveRollouts live = load_live(rows);
+  live.set_shortest_dark_ms(0);
   for (int i = 0; i < live.ids_size(); ++i) {
     auto rollout = find_rollout(rows, live.ids(i));
     if (!rollout || (rollout->state() != pb::ROLLOUT_RUNNING && rollout->state() != pb::ROLLOUT_PAUSED)) continue;
+    if (live.shortest_dark_ms() == 0 || rollout->dark_after_ms() < live.shortest_dark_ms())
+      live.set_shortest_dark_ms(rollout->dark_after_ms());
     scan_one(rows, now, up_ms, live, *rollout, fleet, news);
   }
   live.set_dirty(false);
