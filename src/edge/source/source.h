@@ -30,13 +30,13 @@
 
 namespace wb::source {
 
-inline constexpr size_t kBodyBytesMax = 4U << 20;    // one body given to Parser
-inline constexpr size_t kRowBytesMax = 64U << 10;    // one JSON object or CSV row, as text
-inline constexpr size_t kTextBytesMax = 4U << 10;    // one text cell
-inline constexpr size_t kJsonDepthMax = 16;          // of one row; deeper values may only stand in ignored fields up to this
-inline constexpr size_t kRawBytesMax = 1024;         // of a fault's raw text; equals the wire's dead-letter limit
-inline constexpr size_t kFaultsMax = 1024;           // kept per outcome; the rest is only counted
-inline constexpr size_t kSourcesMax = 16;            // components in one pipeline file
+inline constexpr size_t kBodyBytesMax = 4U << 20;  // one body given to Parser
+inline constexpr size_t kRowBytesMax = 64U << 10;  // one JSON object or CSV row, as text
+inline constexpr size_t kTextBytesMax = 4U << 10;  // one text cell
+inline constexpr size_t kJsonDepthMax = 16;        // of one row, ignored fields included
+inline constexpr size_t kRawBytesMax = 1024;       // of a fault's raw text; equals the wire's dead-letter limit
+inline constexpr size_t kFaultsMax = 1024;         // kept per outcome; the rest is only counted
+inline constexpr size_t kSourcesMax = 16;          // components in one pipeline file
 static_assert(kRowBytesMax < kBodyBytesMax && kRawBytesMax < kRowBytesMax);
 
 enum class Format : uint8_t { kJson, kNdjson, kCsv };  // kJson: one object, or an array of objects
@@ -50,18 +50,18 @@ std::optional<int64_t> parse_rfc3339_ms(std::string_view text);
 
 // What to expect of the bytes; made from the head of the pipeline file.
 struct ParserConfig {
-  Schema schema;            // the columns, in order
+  Schema schema;  // the columns, in order
   Format format = Format::kNdjson;
-  std::string event_time;   // name of the input field that carries the time; "" = arrival time. It is a column only if
-                            // the schema names it too
+  std::string event_time;  // name of the input field that carries the time; "" = arrival time. It is a column only if
+                           // the schema names it too
   bool refuse_extra = false;  // extra_fields: refuse
 };
 
 struct RowFault {
-  uint64_t row = 0;    // 1-based, of data rows (a CSV header and blank lines do not count); 0 = the body as a whole
-  std::string field;   // "" if the fault is not about one field
-  std::string text;    // "row 3: field 'V2': expected a number, got \"abc\""
-  std::string raw;     // the row as it came, at most kRawBytesMax
+  uint64_t row = 0;   // 1-based, of data rows (a CSV header and blank lines do not count); 0 = the body as a whole
+  std::string field;  // "" if the fault is not about one field
+  std::string text;   // "row 3: field 'V2': expected a number, got \"abc\""
+  std::string raw;    // the row as it came, at most kRawBytesMax
 };
 
 struct ParseOutcome {
@@ -89,14 +89,14 @@ class Parser {
   std::unique_ptr<Impl> impl_;
 };
 
-// Parses bytes that arrive in pieces. NDJSON and CSV only (asserted). A line longer than kRowBytesMax is a fault, and the
-// stream goes on at the next newline. Rows are counted through the whole stream.
+// Parses bytes that arrive in pieces. NDJSON and CSV only (asserted). A line longer than kRowBytesMax is a fault, and
+// the stream goes on at the next newline. Rows are counted through the whole stream.
 class Stream {
  public:
   explicit Stream(ParserConfig config);
 
   // Complete lines become rows. At most Batch::kRowsMax rows come back at once: while pending() is true, call again
-  // with no bytes. Give at most kBodyBytesMax bytes per call (asserted).
+  // with no bytes. Give at most kBodyBytesMax bytes per call, and none while pending() (asserted).
   ParseOutcome feed(std::string_view bytes, int64_t now_unix_ms);
   // The input has ended: a last line without a newline is a row too. Call until pending() is false.
   ParseOutcome finish(int64_t now_unix_ms);
@@ -106,7 +106,7 @@ class Stream {
   // unless that line was too long. A followed file may be read again from here after a restart.
   uint64_t consumed_bytes() const;
   // The CSV header line seen so far ("" before that), to be given back to resume() after a restart.
-  const std::string& csv_header() const;
+  std::string_view csv_header() const;
   // Starts in the middle of an input: the header that was seen, and the rows counted before.
   void resume(std::string_view csv_header, uint64_t rows_before);
   // A new input (a rotated file) begins: partial line, header and row count are forgotten.
@@ -115,21 +115,18 @@ class Stream {
 
  private:
   Parser parser_;
-  std::string buffer_;       // what has not become rows yet
-  size_t start_ = 0;         // of buffer_, what is consumed
-  size_t scanned_ = 0;       // of buffer_, searched for line ends up to here
-  size_t cut_ = 0;           // of buffer_, end of the last complete line found
-  size_t lines_ = 0;         // complete lines in [start_, cut_)
-  bool in_quotes_ = false;   // CSV: scanned_ is inside a quoted cell
-  bool skipping_ = false;    // dropping the rest of an over-long line
-  bool header_seen_ = false;
-  std::string header_;
+  std::string buffer_;      // what has not become rows yet
+  size_t start_ = 0;        // of buffer_: consumed up to here
+  size_t cut_ = 0;          // of buffer_: end of the last complete row
+  size_t scanned_ = 0;      // of buffer_: searched for row ends up to here
+  bool in_quotes_ = false;  // CSV: scanned_ stands inside a quoted cell
+  bool skipping_ = false;   // dropping the rest of an over-long line
   uint64_t rows_ = 0;
   uint64_t consumed_ = 0;
 
-  void scan(bool at_end);
-  void drop_long_line(ParseOutcome& out);
-  ParseOutcome take(bool at_end, int64_t now_unix_ms);
+  void scan();
+  void skip_long_line(ParseOutcome& out);
+  ParseOutcome take(int64_t now_unix_ms);
 };
 
 // ---------------------------------------------------------------- following a file
@@ -165,17 +162,17 @@ class FileTail {
   // Where we are, for the durable store. Small text, persisted since 0.1: "1 device inode offset rows\nheader".
   struct State {
     FileIdentity identity;
-    uint64_t offset = 0;   // all before it was handed on
+    uint64_t offset = 0;  // all before it was handed on
     uint64_t rows = 0;
     std::string csv_header;
-    bool known = false;    // false: never opened
+    bool known = false;  // false: never opened
     std::string encode() const;
     static Result<State> decode(std::string_view text);
   };
   struct Counters {
-    uint64_t rotations = 0;        // the path named a new file and the old one was read to its end
-    uint64_t truncations = 0;      // the file became shorter than what we had read
-    uint64_t rotated_away = 0;     // the file was replaced while we were not running: its rest may be lost
+    uint64_t rotations = 0;     // the path named a new file and the old one was read to its end
+    uint64_t truncations = 0;   // the file became shorter than what we had read
+    uint64_t rotated_away = 0;  // the file was replaced while we were not running: its rest may be lost
   };
 
   FileTail(Mode mode, State state);
@@ -199,6 +196,7 @@ class FileTail {
   uint64_t base_ = 0;         // offset at which this run began to read the open file
   uint64_t read_offset_ = 0;  // next byte to read
   uint64_t end_once_ = 0;     // mode once: the size when opened
+  bool ended_ = false;        // the last file was read to its end and closed
   bool done_ = false;
 };
 
@@ -207,18 +205,18 @@ class FileTail {
 struct SourceConfig {
   enum class Kind : uint8_t { kHttp, kMqtt, kFile, kStdin };
   Kind kind = Kind::kHttp;
-  std::string label;   // given, or the component's name made unique
+  std::string label;  // given, or the component's name made unique
   Position at;
   Format format = Format::kNdjson;  // mqtt, file, stdin; http goes by Content-Type
   std::string path;                 // http: URL path; file: file path
   FileTail::Mode mode = FileTail::Mode::kTail;
-  int64_t poll_ms = 1000;           // file
-  std::string host;                 // mqtt
+  int64_t poll_ms = 1000;  // file
+  std::string host;        // mqtt
   int port = 0;
   bool tls = false;
   std::string ca_file, topic, client_id, username, password_file;
   int qos = 1;
-  int mqtt_version = 5;             // 5, or 4 for 3.1.1
+  int mqtt_version = 5;  // 5, or 4 for 3.1.1
   int64_t keep_alive_ms = 30'000;
 };
 

@@ -1,9 +1,10 @@
 #pragma once
-// transform: batch → features. The `transforms:` list of a pipeline file, built into a chain that each batch runs through.
+// transform: batch → features. The `transforms:` list of a pipeline file, built into a chain that each batch runs
+// through.
 //
-// build() checks everything against the schema that arrives at each step: unknown columns, wrong types, expressions that
-// do not compile. After that run() cannot fail; rows that are dropped are counted by reason. Same batches in, same batches
-// out, also when the input is cut into batches differently.
+// build() checks everything against the schema that arrives at each step: unknown columns, wrong types, expressions
+// that do not compile. After that run() cannot fail; rows that are dropped are counted by reason. Same batches in, same
+// batches out, also when the input is cut into batches differently.
 //
 // Components (one file each, listed in components.cpp): select, rename, cast, scale, derive, filter, window.
 
@@ -18,23 +19,24 @@
 
 namespace wb::transform {
 
-inline constexpr size_t kStepsMax = 64;               // components in one chain
-inline constexpr size_t kExpressionBytesMax = 1024;   // one derive or filter expression
-inline constexpr size_t kWindowFieldsMax = 128;       // outputs of one window
-inline constexpr size_t kWindowOverlapMax = 128;      // windows that one row belongs to
-inline constexpr size_t kWindowsOpenMax = 1024;       // open windows per key: (length + lateness) / every
-inline constexpr size_t kKeysMax = 65'536;            // keys of one window component
-inline constexpr size_t kQuantileRowsMax = 4096;      // values kept per (key, window, column) for quantile()
-inline constexpr size_t kQuantileValuesMax = 1U << 20;    // the same, over all open windows of one component
-inline constexpr size_t kWindowBytesMax = 16U << 20;      // accumulators of one component; reached: oldest keys close early
+inline constexpr size_t kStepsMax = 64;                 // components in one chain
+inline constexpr size_t kExpressionBytesMax = 1024;     // one derive or filter expression
+inline constexpr size_t kWindowFieldsMax = 128;         // outputs of one window
+inline constexpr size_t kWindowOverlapMax = 128;        // windows that one row belongs to
+inline constexpr size_t kWindowsOpenMax = 1024;         // open windows per key: (length + lateness) / every
+inline constexpr size_t kKeysMax = 65'536;              // keys of one window component
+inline constexpr size_t kQuantileRowsMax = 4096;        // values kept per (key, window, column) for quantile()
+inline constexpr size_t kQuantileValuesMax = 1U << 20;  // the same, over all open windows of one component
+inline constexpr size_t kWindowBytesMax = 16U << 20;  // accumulators of one component; reached: oldest keys close early
 inline constexpr size_t kPendingRowsMax = 4 * Batch::kRowsMax;  // closed windows that wait for the next run
 
 class Step;  // one component
 
 // One number that explains where rows went.
 struct Count {
-  std::string label;   // of the component: given, or its name made unique ("filter", "filter_2")
-  std::string reason;  // filter: filtered; cast: not_a_number; window: late, ahead, keys_evicted, quantile_overflow, overflow
+  std::string label;  // of the component: given, or its name made unique ("filter", "filter_2")
+  std::string
+      reason;  // filter: filtered; cast: not_a_number; window: late, ahead, keys_evicted, quantile_overflow, overflow
   uint64_t count = 0;
   friend bool operator==(const Count&, const Count&) = default;
 };
