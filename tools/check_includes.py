@@ -2,7 +2,8 @@
 """Gate: every #include is one that modules.cmake allows. usage: check_includes.py [ROOT]
 
 - A project header of another module: that module stands in USES, and the header is its door (or one of its DOORS).
-- A third-party header: its library stands in THIRD. A test may include any library, but no other module.
+- A third-party header: its library stands in THIRD. A test (x_test.cpp, test_x.h) may
+  include any library, but no other module.
 - A pure module: standard headers that bring no clock, entropy, file, thread or stream.
 - A header that is neither ours, standard nor a listed library is refused: add it to the tables below on purpose.
 """
@@ -11,7 +12,7 @@ import re
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from wb_map import Module, module_of, read_map  # noqa: E402
+from wb_map import Module, is_test_file, module_of, read_map  # noqa: E402
 
 _INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
@@ -80,7 +81,11 @@ def fault_of(modules, module: Module | None, is_test: bool, quote: str, header: 
         other = module_of(modules, header)
         if other is None:
             return "not a path from src/ into a module of modules.cmake; write \"module/file.h\""
-        if module is None or other is module:
+        if module is None:
+            return None
+        if is_test_file(header) and not is_test:
+            return f"{header} is a helper of tests; what the product needs belongs elsewhere"
+        if other is module:
             return None
         if other.name not in module.uses:
             return f"{module.name} may not use {other.name}; its line in modules.cmake allows: {' '.join(module.uses) or 'nothing'}"
@@ -122,7 +127,7 @@ def check(root: pathlib.Path) -> tuple[int, list[str]]:
                 if module is None:
                     faults.append(f"{relative}: belongs to no module of modules.cmake")
                     continue
-            is_test = module is None or path.stem.endswith("_test")
+            is_test = module is None or is_test_file(relative)
             for number, line in enumerate(path.read_text().splitlines(), 1):
                 found = _INCLUDE.match(line)
                 if found:

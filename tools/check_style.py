@@ -9,7 +9,7 @@ import re
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from wb_map import module_of, read_map  # noqa: E402
+from wb_map import is_test_file, module_of, read_map  # noqa: E402
 
 SOURCE_LINES_MAX = 800
 SOURCE_LINES_WARN = 500
@@ -53,7 +53,7 @@ def main() -> None:
             files_count += 1
             relative = path.relative_to(root).as_posix()
             module = module_of(modules, path.relative_to(root / "src").as_posix()) if folder == "src" else None
-            pure = module is not None and module.kind == "pure" and not path.stem.endswith("_test")
+            pure = module is not None and module.kind == "pure" and not is_test_file(relative)
             found, warned = faults_of(relative, path.read_text(), pure)
             faults += found
             warnings += warned

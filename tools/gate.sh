@@ -50,7 +50,7 @@ run_ctest() {
   report=$PWD/build/test/$(basename "$build").xml
   rm -f "$report"
   say "ctest in $build"
-  ctest --test-dir "$build" --parallel "$(nproc)" --output-on-failure --no-tests=error --output-junit "$report" "$@" </dev/null
+  ctest --test-dir "$build" --parallel "$(nproc)" --output-on-failure --no-tests=error --output-junit "$report" "$@" </dev/null 2>&1
   local code=$? counts
   counts=$(/usr/bin/python3 -B tools/junit_counts.py "$report")
   if [ -z "$counts" ]; then

@@ -54,3 +54,9 @@ def module_of(modules: dict[str, Module], path: str) -> Module | None:
         if name in modules:
             return modules[name]
     return None
+
+
+def is_test_file(path: str) -> bool:
+    """x_test.cpp, and the helpers test_x.h and test_x.cpp that only tests include."""
+    stem = path.rsplit("/", 1)[-1].rsplit(".", 1)[0]
+    return stem.endswith("_test") or stem.startswith("test_")

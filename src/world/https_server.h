@@ -7,7 +7,8 @@
 // woken or its time is up.
 //
 // Bounded everywhere (promise H6): connections, header and body bytes, bytes of bodies in flight, queued calls, parked calls,
-// time to hand in a header or a body. What is over a limit gets 431, 413, 408 or 503 with Retry-After (promise L3).
+// time to hand in a header or a body. What is over a limit gets 431, 413 or 503 with Retry-After (promise L3); who is too slow
+// is cut.
 
 #include <cstdint>
 #include <functional>
@@ -49,18 +50,19 @@ class Service {
   virtual ~Service() = default;
   // On the io thread, at once: no state.
   virtual RoutePolicy policy(std::string_view method, std::string_view path) const = 0;
-  // On the database thread. Must fill in every call. Returns the keys whose parked calls should be resumed; "" = all.
-  virtual std::vector<std::string> serve(std::vector<ServerCall*>& calls) = 0;
-  // On the database thread, when no call has come for `ServerOptions::tick_ms` or that much time has passed.
+  // On the database thread. Must fill in every call. `load_permille`: how full the queue is, 0 … 1000.
+  // Returns the keys whose parked calls should be resumed.
+  virtual std::vector<std::string> serve(const std::vector<ServerCall*>& calls, uint32_t load_permille) = 0;
+  // On the database thread, about every `ServerOptions::tick_ms`. Returns keys as serve() does.
   virtual std::vector<std::string> tick() { return {}; }
 };
 
 struct ServerOptions {
   std::string address = "127.0.0.1";
   uint16_t port = 7443;             // 0 = any free port; see HttpsServer::port()
-  std::string certificate_pem;      // leaf
-  std::string key_pem;
-  std::string ca_pem;               // sent behind the leaf, and the only issuer of client certificates accepted
+  std::string certificate_pem = {};  // leaf
+  std::string key_pem = {};
+  std::string ca_pem = {};          // sent behind the leaf, and the only issuer of client certificates accepted
   size_t connections_max = 16'384;
   size_t header_bytes_max = 16U << 10;
   size_t body_bytes_total_max = 128U << 20;  // bodies being read or waiting for the database
@@ -69,15 +71,16 @@ struct ServerOptions {
   size_t parked_max = 16'384;
   uint32_t handshake_ms = 10'000;
   uint32_t header_ms = 10'000;      // from its first byte
-  uint32_t body_ms = 60'000;
-  uint32_t write_ms = 60'000;
-  uint32_t idle_ms = 120'000;       // between requests
+  uint32_t body_ms = 30'000;        // without any progress: a slow link may take its time …
+  uint32_t body_total_ms = 900'000;  // … but not for ever
+  uint32_t write_ms = 300'000;
+  uint32_t idle_ms = 120'000;       // between requests; without a certificate only header_ms
   uint32_t tick_ms = 1'000;
 };
 
 struct ServerStats {
   uint64_t connections = 0, connections_open = 0, handshakes_refused = 0, requests = 0, overloaded = 0, timed_out = 0;
-  uint64_t batches = 0, parked = 0, queued = 0;
+  uint64_t batches = 0, parked = 0;
 };
 
 class HttpsServer {

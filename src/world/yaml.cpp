@@ -114,7 +114,8 @@ class Builder : public YAML::EventHandler {
     count_nodes(extent.nodes - 1, at);
     Document copy = found->second;
     copy.at = at;
-    place(std::move(copy), 0, copy.is_scalar());
+    const bool is_key_text = copy.is_scalar();  // before the move: arguments are evaluated in any order
+    place(std::move(copy), 0, is_key_text);
   }
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                        YAML::EmitterStyle::value) override {

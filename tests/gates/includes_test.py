@@ -50,6 +50,11 @@ class IncludesTest(GateTest):
     def test_test_framework_outside_a_test(self):
         self.assert_red(self.planted("src/world/a.cpp", "#include <gtest/gtest.h>"), "gtest is for tests only")
 
+    def test_test_helper_outside_a_test(self):
+        self.write("src/edge/outbox/test_disk.h", "#include <gtest/gtest.h>\n")
+        self.assert_green(self.planted("src/edge/outbox/a_test.cpp", '#include "edge/outbox/test_disk.h"'))
+        self.assert_red(self.planted("src/edge/outbox/a.cpp", '#include "edge/outbox/test_disk.h"'), "is a helper of tests")
+
     def test_clock_in_a_pure_module(self):
         self.assert_red(self.planted("src/edge/outbox/a.cpp", "#  include <chrono>"), "edge/outbox is pure: <chrono> brings a clock")
 

@@ -74,6 +74,20 @@ class MapTableTest(GateTest):
         self.write("modules.cmake", MAP + "wb_map(apps io USES core world)\n")
         self.assert_red(self.table("--check"), "is stale")
 
+    def test_stale_promises(self):
+        page = self.write("docs/operations/promises.md", "| id | promise | checked in |\n| --- | --- | --- |\n| Q3 | once | |\n| Q4 | all | |\n")
+        self.write("src/core/a_test.cpp", "// Q3: once\nint Q4;\n")
+
+        def promises(*arguments):
+            return self.run_gate(sys.executable, ROOT / "tools/promise_table.py", *arguments, self.root)
+
+        self.assert_red(promises("--check"), "is stale. Run script/map")
+        self.assert_green(promises())
+        self.assert_green(promises("--check"))
+        self.assertIn("| Q3 | once | `src/core/a_test.cpp` |\n| Q4 | all | not yet |", page.read_text())
+        self.write("src/core/a_test.cpp", "// Q3–Q5: once\n")
+        self.assert_red(promises("--check"), "no row in docs/operations/promises.md for Q5")
+
 
 if __name__ == "__main__":
     main()

@@ -28,11 +28,13 @@ class Budget {
   void set_limit(uint64_t bytes_per_day) { bytes_per_day_ = bytes_per_day; }
   void set_spent(uint64_t bytes) { spent_bytes_ = bytes; }
   void count_time(Instant now);                          // call before left_bytes(); a new day starts by itself
-  void hub_time(Instant now, int64_t hub_unix_ms);       // authenticated only (T2)
+  bool hub_time(Instant now, int64_t hub_unix_ms);       // authenticated only (T2); true: changed what is worth saving
   uint64_t left_bytes() const;
   uint64_t spent_bytes() const { return spent_bytes_; }
   bool reserve(uint64_t bytes);                          // false: not enough left, nothing changed
-  void refund(uint64_t bytes);                           // reserved, and certainly not one byte was sent
+  // Reserved on that day, and certainly not one byte was sent. Another day's bytes are not given back to this one.
+  void refund(uint64_t bytes, uint64_t day);
+  uint64_t day() const { return day_; }
   int64_t next_day_in_ms() const { return kDayMs - elapsed_ms_; }
   // True once so much time was counted that losing it in a crash would matter: the row is then worth a write.
   bool worth_saving() const { return elapsed_ms_ - saved_elapsed_ms_ >= kDayMs / 144; }
@@ -43,6 +45,7 @@ class Budget {
 
   uint64_t bytes_per_day_;
   uint64_t spent_bytes_ = 0;
+  uint64_t day_ = 0;              // counts new days since start
   int64_t elapsed_ms_ = 0;        // counted in this day, [0, kDayMs)
   int64_t saved_elapsed_ms_ = 0;
   int64_t day_hub_unix_ms_ = 0;   // hub's time at the day's start or later; 0 = not known

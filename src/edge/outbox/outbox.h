@@ -49,6 +49,7 @@ inline constexpr size_t kRecordBytesMax = 64U << 10;  // the protocol's limit on
 inline constexpr size_t kOffersMax = 65'536;          // one batch
 inline constexpr size_t kLanesCount = 4;
 inline constexpr size_t kRulesCount = 7;
+inline constexpr double kValueMax = 1024;             // and 1 / kValueMax at least
 inline constexpr uint64_t kWireOverheadBytes = 28;    // per record in an exchange: seq, tags, lengths, thinning
 
 struct Config {
@@ -98,7 +99,8 @@ struct LanePlan {
 
 struct Plan {
   std::vector<LanePlan> lanes;   // critical, live, bulk, dead letter; lanes with nothing to say are absent
-  uint64_t reserved_bytes = 0;   // of the day's budget; give to refund() if not one byte was sent
+  uint64_t reserved_bytes = 0;   // of the day's budget; see refund()
+  uint64_t budget_day = 0;
   bool empty() const { return lanes.empty(); }
 };
 
@@ -136,8 +138,8 @@ struct View {
   bool gaps_waiting = false;       // something evicted or lost has yet to be told
 };
 
-class Outbox;
 struct Opened;
+class Recovery;
 
 class Outbox {
  public:
@@ -153,7 +155,7 @@ class Outbox {
   // A planned row could not be read back: it is declared lost.
   void lost(Lane lane, uint64_t seq, std::vector<StoreOp>& ops);
   // The plan's bytes certainly never left the device (no connection was made).
-  void refund(uint64_t reserved_bytes, std::vector<StoreOp>& ops);
+  void refund(const Plan& plan, std::vector<StoreOp>& ops);
   void hub_time(Instant now, int64_t hub_unix_ms, std::vector<StoreOp>& ops);  // from an authenticated answer
   void set_budget(uint64_t bytes_per_day) { budget_.set_limit(bytes_per_day); }
   // The medium is fuller than the quota says: evict down to `stored_bytes_max` (as in View::stored_bytes).
@@ -201,7 +203,20 @@ class Outbox {
     uint64_t count = 0;
     bool changed = false;         // thresholds to be saved
   };
-  struct Recovery;               // recovery.cpp
+  // The ops of one call. A record that came and went within the call leaves no op at all.
+  struct Changes {
+    explicit Changes(std::vector<StoreOp>& out) : ops(out) {}
+    void put_record(Lane lane, uint64_t seq, std::string value);
+    void erase_record(Lane lane, uint64_t seq);
+    void put_state(std::string_view key, std::string value);
+    void erase_state(std::string_view key);
+    void finish();
+    std::vector<StoreOp>& ops;
+    std::array<uint64_t, kLanesCount> first_seq{};
+    std::array<std::vector<size_t>, kLanesCount> put_at;
+    bool cancelled = false;
+  };
+  friend class Recovery;         // recovery.cpp
 
   Outbox(const Config& config, Instant now);
 
@@ -209,26 +224,27 @@ class Outbox {
   LaneState& lane_of(Lane lane) { return lanes_[static_cast<size_t>(lane) - 1]; }
   const LaneState& lane_of(Lane lane) const { return lanes_[static_cast<size_t>(lane) - 1]; }
   Head* find(Lane lane, uint64_t seq);
-  bool acceptable(const Offer& offer) const;
-  void take(Offer& offer, std::vector<StoreOp>& ops);
-  uint64_t make_room(uint64_t capacity, std::vector<StoreOp>& ops);
-  bool evict_largest(Pool pool, std::vector<StoreOp>& ops);
-  void evict(Lane lane, Head& head, std::vector<StoreOp>& ops);
-  void apply_merge(Pool pool, const Thresholds::Merge& merge, std::vector<StoreOp>& ops);
+  void take(Offer& offer, Changes& changes);
+  uint64_t make_room(uint64_t capacity_bytes, Changes& changes);
+  bool evict_largest(Pool pool, Changes& changes);
+  void evict(Lane lane, Head& head, Changes& changes);
+  void apply_merge(Pool pool, const Thresholds::Merge& merge, Changes& changes);
+  void unpin(Lane lane, uint64_t through_seq, Changes& changes);
+  void add(Lane lane, const Head& head);
   void remove(Lane lane, Head& head);
   void drop_gone(Lane lane);
-  void push_candidate(Lane lane, const Head& head);
   void rebuild_heap(Pool pool);
-  bool plan_lane(Lane lane, PlanLimits& left, uint64_t& budget_bytes, LanePlan& plan);
-  void pin(const LanePlan& plan, std::vector<StoreOp>& ops);
+  LanePlan plan_lane(Lane lane, const PlanLimits& left, uint64_t budget_bytes) const;
+  void count_gap(LanePlan& plan) const;
   void forget_thresholds();
-  void save(std::vector<StoreOp>& ops);         // counters, and thresholds that changed
-  void save_budget(std::vector<StoreOp>& ops);
-  void save_sent(Lane lane, std::vector<StoreOp>& ops);
+  void save(Changes& changes);          // counters, and thresholds that changed
+  void save_budget(Changes& changes);
+  void save_sent(Lane lane, Changes& changes);
   std::string encode_counters() const;
   bool decode_counters(std::string_view bytes);
   uint64_t stored_bytes() const;
   uint64_t stored_count() const;
+  static uint64_t capacity_of(uint64_t bytes_max);
 
   Config config_;
   uint64_t capacity_bytes_ = 0;

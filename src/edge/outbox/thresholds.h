@@ -39,6 +39,8 @@ class Thresholds {
 
   // One eviction. Returns a merge if the list was full.
   std::optional<Merge> push(uint64_t q);
+  // Adds the events of an older copy of this list.
+  std::vector<Merge> absorb(const Thresholds& older);
   // The smallest threshold of the events a record that arrived at `event` has seen; kNoThreshold if none.
   uint64_t min_since(uint64_t event) const;
   // Forgets events that no record from `event` on has seen.

@@ -3,8 +3,8 @@
 // and protobuf to commands and queries of Hub and decides nothing. No sockets: world/ carries the bytes.
 //
 // Errors are {"error":{"code","message","next"}}: what happened, and what to do next.
-// Every call runs inside one transaction of `rows`; a response with status ≥ 500 must be rolled back, any other committed
-// before it is sent.
+// Every call runs inside a transaction of `rows`, which is committed before the response is sent. A response with an error
+// status has written nothing, so many calls may share one transaction.
 
 #include <cstdint>
 #include <map>

@@ -2,8 +2,9 @@
 // Hub: the control plane as one pure object over Rows. It composes ingest, telemetry, registry, rollout and dispatch; the
 // sockets, TLS, certificates and the database are in world/, the virtual ones in sim/.
 //
-// Every call runs inside ONE transaction of `rows`: the caller begins it, calls, commits, and only then sends the answer
-// (H1: acked means durable). If the commit fails the caller answers "unavailable", and calls forget_wakes().
+// Every call runs inside a transaction of `rows` (many may share one): the caller begins it, calls, commits, and only then
+// sends the answers (H1: acked means durable). If the commit fails the caller answers "unavailable", and calls forget_wakes().
+// A call that returns an error has written nothing.
 //
 // A Hub keeps nothing that matters between calls: configuration, the load hint, and the ids of nodes to wake. A new process
 // over the same rows goes on where the old one stopped. One thread at a time.
@@ -24,6 +25,7 @@ namespace wb::hub {
 
 struct HubConfig {
   std::string version = "0.1.0";
+  std::string ca_pin;                     // first 32 hex digits of the CA certificate's SHA-256: goes into tokens
   uint64_t drain_bytes_per_s = 1U << 20;  // granted to one node while the hub is idle
   uint32_t next_contact_ms = 30'000;      // while idle; stretched with the load
   uint32_t jitter_floor_ms = 1'000;
@@ -64,7 +66,7 @@ class Hub {
   Result<wire::ExchangeResponse> resume(Rows& rows, Moment now, std::string_view node_id);
   // Rollouts move even if nobody calls: call about once a second.
   void tick(Rows& rows, Moment now);
-  // Nodes whose desired state may have changed since the last call; wake their held exchanges after the commit.
+  // Nodes whose desired state may have changed since the last call; wake their held exchanges after the commit. "" = all.
   std::vector<std::string> take_wakes();
   void forget_wakes() { wakes_.clear(); }
 
@@ -74,7 +76,7 @@ class Hub {
     std::string secret;
     int64_t lifetime_ms = 3'600'000;
     std::vector<std::pair<std::string, std::string>> labels;
-    std::string actor;
+    std::string actor = {};
   };
   Status create_token(Rows& rows, Moment now, const TokenRequest& request);
   // entropy: 16 fresh random bytes, used if the wished name is taken. I6: single use, expiring; the same CSR again gets the same answer.
@@ -104,7 +106,7 @@ class Hub {
     uint32_t probation_ms = 10'000;
     bool supersede = false;                           // abort (keeping the committed) what still runs on these nodes
     bool allow_halted = false;                        // roll out again what a gate has halted before
-    std::string actor;
+    std::string actor = {};
   };
   struct WavePlan {
     uint32_t percent = 0;
@@ -130,10 +132,12 @@ class Hub {
   const HubConfig& config() const { return config_; }
 
  private:
-  void touch_start(Moment now);
-  int64_t up_ms(Moment now) const;
-  wire::Grant grant() const;
-  void scan_if_due(Rows& rows, Moment now, bool at_once);
+  // Works out what the node should run; true if that changed. `reported` is null when no report came with the call.
+  bool settle(Rows& rows, Moment now, pb::Node& node, const wire::Reported* reported, bool& scan_now, int64_t& contact_within_ms);
+  bool scan_if_due(Rows& rows, Moment now, bool at_once);
+  void apply(Rows& rows, Moment now, const struct RolloutNews& news, std::string_view actor);
+  wire::ExchangeResponse answer(Moment now, const pb::Node& node, int64_t contact_within_ms) const;
+  int64_t up_ms(Moment now);
 
   HubConfig config_;
   uint32_t load_permille_ = 0;

@@ -1,0 +1,113 @@
+#include "apps/waybill/client.h"
+
+#include <CLI/CLI.hpp>
+
+#include "apps/waybill/commands.h"
+#include "apps/waybill/output.h"
+#include "base/bytes.h"
+#include "world/files.h"
+#include "world/pki.h"
+
+namespace wb::cli {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+using world::HttpRequest;
+using world::HttpResponse;
+
+constexpr size_t kCredentialBytesMax = 64U << 10;
+constexpr size_t kJsonBytesMax = 32U << 20;
+
+std::string read_credential(const std::string& folder, const char* name) {
+  const auto bytes = world::read_file(folder + "/" + name, kCredentialBytesMax);
+  if (bytes.ok()) return *bytes;
+  throw Exit{kBadConfiguration, bytes.error().text +
+                                    "; the credentials folder is DATA_DIR/admin of the hub: copy it, and give it with --credentials or WAYBILL_CREDENTIALS"};
+}
+
+void check_validity(const std::string& folder, const std::string& certificate_pem) {
+  const auto facts = world::read_certificate(certificate_pem);
+  if (!facts.ok()) throw Exit{kBadConfiguration, folder + "/cert.pem: " + facts.error().text};
+  const int64_t now_ms = unix_ms_now();
+  if (facts->not_after * 1'000 < now_ms)
+    throw Exit{kBadConfiguration, "the admin credential in " + folder + " expired " + age(facts->not_after * 1'000, now_ms) +
+                                      "; start the hub again: it renews DATA_DIR/admin, then copy that folder here"};
+}
+
+std::string failure_text(const HttpRequest& request, const HttpResponse& response) {
+  const Json body = Json::parse(response.body, nullptr, false);
+  const std::string where = " (" + request.method + " " + request.target + ": " + std::to_string(response.status) + ")";
+  if (!body.is_object() || !body.contains("error") || !body["error"].is_object()) return "the hub refused" + where;
+  const Json& error = body["error"];
+  std::string text = error.value("message", std::string("the hub refused"));
+  const std::string next = error.value("next", std::string());
+  if (!next.empty()) text += "; " + next;
+  return text + where;
+}
+
+}  // namespace
+
+void add_hub_options(CLI::App& app, HubOptions& options) {
+  app.add_option("--hub", options.hub, "address of the hub, https://host:port")->envname("WAYBILL_HUB")->group("Hub");
+  app.add_option("--credentials", options.credentials, "folder with the admin credential")->envname("WAYBILL_CREDENTIALS")->group("Hub");
+  app.add_option("--data-dir", options.data_dir, "on the hub's own machine: its data folder")->envname("WAYBILL_DATA_DIR")->group("Hub");
+}
+
+AdminClient::AdminClient(const HubOptions& options) {
+  std::string folder = options.credentials;
+  if (folder.empty() && !options.data_dir.empty()) folder = options.data_dir + "/admin";
+  if (folder.empty())
+    throw Exit{kBadConfiguration,
+               "no hub given; on the hub's own machine add --data-dir DIR, elsewhere --credentials DIR (a copy of DIR/admin) and --hub URL, "
+               "or set WAYBILL_CREDENTIALS and WAYBILL_HUB"};
+  identity_.ca_pem = read_credential(folder, "ca.pem");
+  identity_.certificate_pem = read_credential(folder, "cert.pem");
+  identity_.key_pem = read_credential(folder, "key.pem");
+  check_validity(folder, identity_.certificate_pem);
+  std::string url = options.hub;
+  if (url.empty()) url = std::string(trim(read_credential(folder, "hub_url")));
+  const auto endpoint = world::parse_endpoint(url);
+  if (!endpoint.ok()) throw Exit{kBadConfiguration, endpoint.error().text};
+  endpoint_ = *endpoint;
+}
+
+HttpResponse AdminClient::call(HttpRequest request, world::CallLimits limits) {
+  const auto response = world::https_call(endpoint_, identity_, request, limits);
+  if (!response.ok()) throw Exit{kFailed, response.error().text};
+  if (response->status >= 400) throw Exit{kFailed, failure_text(request, *response)};
+  return *response;
+}
+
+Json AdminClient::json_call(const std::string& method, const std::string& target, std::string body) {
+  HttpRequest request{method, target, {{"Accept", "application/json"}}, std::move(body)};
+  if (!request.body.empty()) request.headers.emplace_back("Content-Type", "application/json");
+  const HttpResponse response = call(request, {.deadline_ms = 60'000, .response_bytes_max = kJsonBytesMax});
+  Json value = Json::parse(response.body, nullptr, false);
+  if (value.is_discarded())
+    throw Exit{kFailed, "the hub's answer to " + method + " " + target + " is not JSON; is " + endpoint_.url() + " a Waybill hub of this version?"};
+  return value;
+}
+
+Json AdminClient::get(const std::string& target) { return json_call("GET", target, ""); }
+Json AdminClient::post(const std::string& target, const Json& body) { return json_call("POST", target, body.dump()); }
+Json AdminClient::patch(const std::string& target, const Json& body) { return json_call("PATCH", target, body.dump()); }
+
+std::string url_encode(std::string_view text) {
+  static constexpr std::string_view kBare = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
+  static constexpr char kHex[] = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : text) {
+    if (kBare.find(c) != std::string_view::npos) {
+      out += c;
+      continue;
+    }
+    const auto byte = static_cast<unsigned char>(c);
+    out += '%';
+    out += kHex[byte >> 4];
+    out += kHex[byte & 15];
+  }
+  return out;
+}
+
+}  // namespace wb::cli

@@ -1,0 +1,93 @@
+#include "edge/outbox/format.h"
+
+#include <bit>
+
+#include "base/bytes.h"
+#include "edge/outbox/outbox.h"
+
+namespace wb::outbox {
+namespace {
+
+constexpr uint8_t kHeadVersion = 1;  // persisted (since 0.1)
+constexpr uint8_t kSentVersion = 1;  // persisted (since 0.1)
+constexpr size_t kHeadUsedBytes = 48;
+static_assert(kHeadUsedBytes <= kRecordHeadBytes);
+
+constexpr uint64_t kPageBytes = 4'096;
+constexpr uint64_t kPageUsableBytes = 4'088;  // of a leaf page
+constexpr uint64_t kCellBytes = 24;           // row id, lengths, CRC, cell pointer
+constexpr uint64_t kLocalMax = 4'000;         // larger cells continue on overflow pages
+
+}  // namespace
+
+std::string thresholds_key(size_t pool) { return "outbox/thresholds/" + std::to_string(pool); }
+std::string sent_key(Lane lane) { return "outbox/sent/" + std::to_string(static_cast<int>(lane)); }
+
+std::string record_key(Lane lane, uint64_t seq) {
+  std::string key(1, static_cast<char>(lane));
+  append_u64_be(key, seq);
+  return key;
+}
+
+std::optional<RecordPlace> read_record_key(std::string_view key) {
+  if (key.size() != 9) return std::nullopt;
+  const auto lane = static_cast<uint8_t>(key[0]);
+  if (lane < 1 || lane > kLanesCount) return std::nullopt;
+  const RecordPlace place{static_cast<Lane>(lane), read_u64_be(key.substr(1))};
+  if (place.seq == 0 || place.seq >= (1ULL << 56)) return std::nullopt;
+  return place;
+}
+
+std::string encode_head(const RecordHead& head) {
+  std::string out;
+  out.reserve(kRecordHeadBytes);
+  out.push_back(static_cast<char>(kHeadVersion));
+  out.push_back(static_cast<char>(head.rule));
+  out.append(2, '\0');
+  for (int shift = 24; shift >= 0; shift -= 8) out.push_back(static_cast<char>((head.bytes >> shift) & 0xFFU));
+  append_u64_be(out, head.q);
+  append_u64_be(out, head.arrival);
+  append_u64_be(out, std::bit_cast<uint64_t>(head.probability));
+  append_u64_be(out, std::bit_cast<uint64_t>(head.value));
+  append_u64_be(out, static_cast<uint64_t>(head.taken_unix_ms));
+  out.resize(kRecordHeadBytes, '\0');
+  return out;
+}
+
+std::optional<RecordHead> decode_head(std::string_view bytes, uint64_t value_bytes) {
+  if (bytes.size() < kRecordHeadBytes || static_cast<uint8_t>(bytes[0]) != kHeadVersion) return std::nullopt;
+  const auto rule = static_cast<uint8_t>(bytes[1]);
+  if (rule < 1 || rule > kRulesCount) return std::nullopt;
+  RecordHead head;
+  head.rule = static_cast<Rule>(rule);
+  for (size_t i = 4; i < 8; ++i) head.bytes = (head.bytes << 8) | static_cast<uint8_t>(bytes[i]);
+  head.q = read_u64_be(bytes.substr(8));
+  head.arrival = read_u64_be(bytes.substr(16));
+  head.probability = std::bit_cast<double>(read_u64_be(bytes.substr(24)));
+  head.value = std::bit_cast<double>(read_u64_be(bytes.substr(32)));
+  head.taken_unix_ms = static_cast<int64_t>(read_u64_be(bytes.substr(40)));
+  if (head.bytes == 0 || head.bytes > kRecordBytesMax || value_bytes != kRecordHeadBytes + uint64_t{head.bytes}) return std::nullopt;
+  if (!(head.probability > 0 && head.probability <= 1) || !(head.value > 0 && head.value <= 1024)) return std::nullopt;
+  return head;
+}
+
+std::string encode_sent(uint64_t seq, const Thresholds& thresholds) {
+  std::string out(1, static_cast<char>(kSentVersion));
+  append_u64_be(out, seq);
+  return out + thresholds.encode();
+}
+
+std::optional<Sent> decode_sent(std::string_view bytes) {
+  if (bytes.size() < 9 || static_cast<uint8_t>(bytes[0]) != kSentVersion) return std::nullopt;
+  auto thresholds = Thresholds::decode(bytes.substr(9));
+  if (!thresholds) return std::nullopt;
+  return Sent{read_u64_be(bytes.substr(1)), std::move(*thresholds)};
+}
+
+uint64_t row_cost_bytes(uint32_t record_bytes) {
+  const uint64_t cell = kCellBytes + kRecordHeadBytes + record_bytes;
+  if (cell > kLocalMax) return 512 + (cell + kPageBytes - 1) / kPageBytes * kPageBytes;
+  return kPageBytes / (kPageUsableBytes / cell) + 1;
+}
+
+}  // namespace wb::outbox

@@ -1,0 +1,225 @@
+// The hub as a whole, over rows in memory: what one contact costs and answers, and a rollout seen through exchanges.
+#include "hub/api/hub.h"
+
+#include <gtest/gtest.h>
+
+#include "base/memory_rows.h"
+#include "base/signature.h"
+#include "hub/api/audit.h"
+#include "hub/registry/registry.h"
+#include "hub/telemetry/telemetry.h"
+
+namespace wb::hub {
+namespace {
+
+const std::string kSeed(32, 'k');
+constexpr int64_t kMinute = 60'000;
+
+class HubTest : public testing::Test {
+ protected:
+  HubTest() { EXPECT_TRUE(hub.trust_key(rows, now, *ed25519_public_key(kSeed), "ci", "ada").ok()); }
+
+  std::string enrol(const std::string& name) {
+    const std::string secret = "secret-of-" + name + "-0123456789";
+    EXPECT_TRUE(hub.create_token(rows, now, {secret, 1'000, {{"site", "lyon"}}, "ada"}).ok());
+    wire::EnrolRequest request;
+    request.set_token(secret);
+    request.set_csr_der("csr of " + name);
+    request.set_node_name(name);
+    const auto decided = hub.enrol(rows, now, request, std::string(16, 'e'));
+    EXPECT_TRUE(decided.ok() && decided->issue);
+    const auto response = hub.finish_enrolment(rows, now, *decided->issue, "serial-" + name, "cert", "ca");
+    EXPECT_TRUE(response.ok());
+    EXPECT_EQ(response->release_keys_size(), 1);
+    const auto again = hub.enrol(rows, now, request, std::string(16, 'f'));  // H2
+    EXPECT_EQ(wire::encode(*again->response), wire::encode(*response));
+    return response->node_id();
+  }
+  void push(const std::string& version) {
+    wire::ReleaseContent content;
+    content.manifest.set_name("pump");
+    content.manifest.set_version(version);
+    content.contents = {{"pipeline.yaml", "name: pump"}};
+    const auto row = hub.push_release(rows, now, *wire::build_release(content, kSeed), "ada");
+    ASSERT_TRUE(row.ok()) << row.error().text;
+  }
+  wire::ExchangeRequest request() {
+    wire::ExchangeRequest out;
+    out.set_incarnation(std::string(16, 'i'));
+    out.mutable_reported();
+    out.set_long_poll_ms(20'000);
+    return out;
+  }
+  ExchangeOutcome call(const std::string& node, const wire::ExchangeRequest& what) {
+    now.unix_ms += 10;
+    now.mono.ns += 10 * kNsPerMs;
+    auto out = hub.exchange(rows, now, node, what, "serial-" + node);
+    EXPECT_TRUE(out.ok());
+    return *out;
+  }
+  std::vector<std::string> kinds(const std::string& subject) {
+    std::vector<std::string> out;
+    for (const auto& event : events_of(rows, subject)) out.push_back(event.kind());
+    return out;
+  }
+
+  MemoryRows rows;
+  Moment now{{0}, 1'000'000};
+  Hub hub{HubConfig{}};
+};
+
+TEST_F(HubTest, AnIdleContactIsCheapAndHeld) {
+  const std::string node = enrol("n1");
+  (void)call(node, request());
+  const uint64_t reads = rows.reads_count;
+  const uint64_t writes = rows.writes_count;
+  const auto out = call(node, request());
+  EXPECT_EQ(out.hold_ms, 20'000U);
+  EXPECT_EQ(out.response.desired().generation(), 0U);
+  EXPECT_LE(rows.reads_count - reads, 6U);
+  EXPECT_LE(rows.writes_count - writes, 1U);
+}
+
+TEST_F(HubTest, AReleaseReachesAHeldNodeAtOnceAndIsFollowedToItsCommit) {
+  const std::string node = enrol("n1");
+  EXPECT_GT(call(node, request()).hold_ms, 0U);
+  push("1");
+  ASSERT_TRUE(hub.start_rollout(rows, now, {.release = "pump@1", .actor = "ada"}).ok());
+  const auto wakes = hub.take_wakes();
+  ASSERT_EQ(wakes, std::vector<std::string>{node});
+  const auto told = hub.resume(rows, now, node);
+  ASSERT_TRUE(told.ok());
+  EXPECT_EQ(told->desired().generation(), 1U);
+  EXPECT_EQ(told->desired().name(), "pump@1");
+  const auto part = hub.read_artifact(rows, told->desired().digest(), 0, 1 << 20);
+  EXPECT_EQ(part->bytes.size(), told->desired().size_bytes());
+
+  auto report = request();
+  report.mutable_reported()->set_desired_generation(1);
+  report.mutable_reported()->set_phase(wire::DEPLOY_PROBATION);
+  report.mutable_reported()->set_candidate_digest(told->desired().digest());
+  EXPECT_GT(call(node, report).hold_ms, 0U);
+  report.mutable_reported()->set_phase(wire::DEPLOY_COMMITTED);
+  report.mutable_reported()->set_running_digest(told->desired().digest());
+  for (int i = 0; i < 6; ++i) {
+    now.unix_ms += 1'000;
+    EXPECT_EQ(call(node, report).response.desired().generation(), 1U);
+  }
+  EXPECT_EQ(kinds(EventSubject::release(told->desired().digest())),
+            (std::vector<std::string>{"pushed", "rollout_started", "exposed", "assigned", "probation", "running", "committed", "wave",
+                                      "wave", "wave", "rollout_completed"}));
+  EXPECT_EQ(first_broken_audit(rows), std::nullopt);
+}
+
+TEST_F(HubTest, RecordsAreAckedOnceAndRefusedUnderOverload) {  // Q3, H2, L1
+  const std::string node = enrol("n1");
+  auto with_records = request();
+  wire::StreamUp* stream = with_records.add_streams();
+  stream->set_lane(2);
+  stream->set_through_seq(1);
+  stream->add_records()->set_seq(1);
+  stream->mutable_records(0)->set_inclusion_probability(1);
+  hub.set_load(950);
+  const auto refused = call(node, with_records);
+  EXPECT_TRUE(refused.response.drained());
+  EXPECT_EQ(refused.response.acks_size(), 0);
+  EXPECT_EQ(refused.response.grant().drain_bytes_per_s(), 0U);
+  EXPECT_GT(refused.response.grant().next_contact_ms(), hub.config().next_contact_ms);
+  hub.set_load(0);
+  const auto first = call(node, with_records);
+  const auto again = call(node, with_records);
+  EXPECT_EQ(first.hold_ms, 0U);
+  EXPECT_EQ(first.response.acks(0).through_seq(), 1U);
+  EXPECT_EQ(again.response.acks(0).through_seq(), 1U);
+  EXPECT_EQ(again.response.desired().SerializeAsString(), first.response.desired().SerializeAsString());
+}
+
+TEST_F(HubTest, OnlyTheOwnCertificateIsServed) {  // I4
+  const std::string node = enrol("n1");
+  EXPECT_EQ(hub.exchange(rows, now, node, request(), "other").error().code, Code::kDenied);
+  EXPECT_EQ(hub.exchange(rows, now, "n9", request(), "x").error().code, Code::kDenied);
+  ASSERT_TRUE(hub.revoke_node(rows, now, node, "ada").ok());
+  EXPECT_EQ(hub.exchange(rows, now, node, request(), "serial-n1").error().code, Code::kDenied);
+  EXPECT_EQ(hub.resume(rows, now, node).error().code, Code::kDenied);
+}
+
+TEST_F(HubTest, ABadReleaseIsHaltedAndItsNodeGetsTheOldOneUnderANewGeneration) {  // F1, U5
+  std::vector<std::string> nodes;
+  std::map<std::string, wire::ExchangeRequest> says;
+  for (int i = 0; i < 6; ++i) nodes.push_back(enrol("n" + std::to_string(i)));
+  for (const auto& node : nodes) says[node] = request();
+  const auto round = [&](const std::string& bad) {
+    now.unix_ms += 1'000;
+    for (const auto& node : nodes) {
+      const auto out = call(node, says[node]);
+      auto* reported = says[node].mutable_reported();
+      const auto& desired = out.response.desired();
+      EXPECT_GE(desired.generation(), reported->desired_generation());
+      reported->set_desired_generation(desired.generation());
+      if (desired.name() == bad && reported->quarantined_size() == 0) {
+        reported->add_quarantined()->set_digest(desired.digest());
+        reported->mutable_quarantined(0)->set_error_code("DEPLOY_FAILED/PROBATION/ERRORS");
+        reported->mutable_quarantined(0)->set_reason("12 % of the records could not be scored");
+      } else if (desired.name() != bad) {
+        reported->set_running_digest(desired.digest());
+        reported->set_running_name(desired.name());
+      }
+    }
+    hub.tick(rows, now);
+  };
+  push("1");
+  push("2");
+  ASSERT_TRUE(hub.start_rollout(rows, now, {.release = "pump@1", .waves_percent = {100}, .actor = "ada"}).ok());
+  for (int i = 0; i < 4; ++i) round("");
+  const auto started = hub.start_rollout(rows, now, {.release = "pump@2", .actor = "ada"});
+  ASSERT_TRUE(started.ok());
+  for (int i = 0; i < 4; ++i) round("pump@2");
+  int tried = 0;
+  for (const auto& node : nodes) {
+    EXPECT_EQ(says[node].reported().running_name(), "pump@1");
+    tried += says[node].reported().quarantined_size();
+    EXPECT_EQ(says[node].reported().desired_generation(), says[node].reported().quarantined_size() == 0 ? 1U : 3U);
+  }
+  EXPECT_EQ(tried, 1);
+  EXPECT_EQ(kinds(EventSubject::release(find_release(rows, "pump@2")->digest())).back(), "rollout_halted");
+  EXPECT_FALSE(hub.start_rollout(rows, now, {.release = "pump@3"}).ok());
+}
+
+TEST_F(HubTest, ANodeThatWasDarkIsNotedWhenItReturns) {
+  const std::string node = enrol("n1");
+  (void)call(node, request());
+  now.unix_ms += 20 * kMinute;
+  (void)call(node, request());
+  EXPECT_EQ(kinds(EventSubject::node(node)), (std::vector<std::string>{"enrolled", "first_contact", "back"}));
+}
+
+TEST_F(HubTest, AnAuditEntryThatWasChangedIsFound) {  // H4
+  (void)enrol("n1");
+  ASSERT_TRUE(hub.set_labels(rows, now, "n1", {{"site", "oslo"}}, "ada").ok());
+  ASSERT_TRUE(hub.set_labels(rows, now, "n1", {{"site", "oslo"}}, "ada").ok());  // no change, no entry
+  const auto entries = audit_after(rows, 0, 100);
+  ASSERT_EQ(entries.size(), 4U);  // key, token, enrolment, labels
+  EXPECT_EQ(first_broken_audit(rows), std::nullopt);
+  auto forged = entries[1];
+  forged.set_actor("nobody");
+  rows.put(Table::kAudit, key_u64(2), forged.SerializeAsString());
+  EXPECT_EQ(first_broken_audit(rows), 2U);
+  rows.put(Table::kAudit, key_u64(2), entries[1].SerializeAsString());
+  rows.erase(Table::kAudit, key_u64(4));
+  EXPECT_EQ(first_broken_audit(rows), 4U);
+}
+
+TEST_F(HubTest, WithAShortDarkTimeNodesAreAskedToComeSooner) {  // F3: who is held must not look dark
+  const std::string node = enrol("n1");
+  (void)call(node, request());
+  push("1");
+  ASSERT_TRUE(hub.start_rollout(rows, now, {.release = "pump@1", .selector = "node=n1", .dark_after_ms = 8'000, .actor = "ada"}).ok());
+  const auto out = call(node, request());
+  EXPECT_EQ(out.response.grant().next_contact_ms(), 4'000U);
+  auto report = request();
+  report.mutable_reported()->set_desired_generation(1);
+  EXPECT_EQ(call(node, report).hold_ms, 4'000U);
+}
+
+}  // namespace
+}  // namespace wb::hub
