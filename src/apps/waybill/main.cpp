@@ -10,6 +10,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   wb::cli::add_fit(app);
   wb::cli::add_predict(app);
+  wb::cli::add_release(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
