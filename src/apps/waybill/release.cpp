@@ -7,7 +7,9 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "apps/waybill/client.h"
 #include "apps/waybill/commands.h"
+#include "apps/waybill/output.h"
 #include "apps/waybill/release_build.h"
 #include "base/checksum.h"
 #include "base/signature.h"
@@ -29,7 +31,9 @@ struct Options {
   std::string key_file;
   std::string out;
   std::string what;
-  std::string output = "table";
+  std::string key_name;
+  Format format = Format::kTable;
+  HubOptions hub;
 };
 
 void create_key(const Options& options) {
@@ -82,24 +86,62 @@ Json to_json(const wire::Release& release, size_t size) {
 }
 
 // A file says what it is, not who may trust it: that is decided where it is pushed and loaded.
-void show(const Options& options) {
-  if (!world::file_exists(options.what)) throw Exit{kFailed, "no such file: " + options.what};
+void show_file(const Options& options) {
   const Bytes artifact = or_exit(world::read_file(options.what, limits::kReleaseBytesMax));
   const Result<wire::Release> opened = wire::inspect_release(artifact);
   if (!opened.ok()) throw Exit{kFailed, options.what + ": " + opened.error().text};
-  const Json json = to_json(*opened, artifact.size());
-  if (options.output == "json") {
-    std::printf("%s\n", json.dump(2).c_str());
-    return;
-  }
+  if (print_structured(options.format, to_json(*opened, artifact.size()))) return;
   std::printf("%s  %s\n%s\n", opened->full_name().c_str(), format_size_bytes(static_cast<int64_t>(artifact.size())).c_str(),
               opened->digest.c_str());
+  TextTable table({"BLOB", "SIZE", "SHA-256"});
   for (const wire::Blob& blob : opened->manifest.blobs())
-    std::printf("  %-16s %10s  %.12s\n", blob.name().c_str(), format_size_bytes(static_cast<int64_t>(blob.size_bytes())).c_str(),
-                blob.sha256().c_str());
-  std::printf("  %d features, %d classes, %u self-test rows, reference of %llu records\n", opened->manifest.feature_names_size(),
+    table.row({blob.name(), format_size_bytes(static_cast<int64_t>(blob.size_bytes())), blob.sha256().substr(0, 12)});
+  std::fputs(table.text().c_str(), stdout);
+  std::printf("%d features, %d classes, %u self-test rows, reference of %llu records\n", opened->manifest.feature_names_size(),
               opened->manifest.reference_scores().labels_size(), opened->manifest.self_test().rows(),
               static_cast<unsigned long long>(opened->manifest.reference_scores().records()));
+}
+
+void show(const Options& options) {
+  if (world::file_exists(options.what)) return show_file(options);
+  if (options.what.ends_with(".wbr")) throw Exit{kFailed, "no such file: " + options.what};
+  const Json json = AdminClient(options.hub).get("/v1/releases/" + url_encode(options.what));
+  if (print_structured(options.format, json)) return;
+  for (const auto& [field, value] : json.items())
+    if (!value.is_structured()) std::printf("%-16s %s\n", field.c_str(), cell(json, field).c_str());
+}
+
+void list(const Options& options) {
+  const Json json = AdminClient(options.hub).get("/v1/releases");
+  if (print_structured(options.format, json)) return;
+  TextTable table({"RELEASE", "SIZE", "DIGEST"});
+  for (const Json& release : json.is_object() ? json.value("releases", Json::array()) : json) {
+    const std::string size = cell(release, "size_bytes");
+    table.row({cell(release, "name") + "@" + cell(release, "version"), format_size_bytes(parse_int(size).value_or(0)),
+               cell(release, "digest").substr(0, 12)});
+  }
+  std::fputs(table.text().c_str(), stdout);
+}
+
+// Looked at here first: a damaged file should not travel to be refused.
+void push(const Options& options) {
+  const Bytes artifact = or_exit(world::read_file(options.what, limits::kReleaseBytesMax));
+  const Result<wire::Release> opened = wire::inspect_release(artifact);
+  if (!opened.ok()) throw Exit{kFailed, options.what + ": " + opened.error().text};
+  AdminClient client(options.hub);
+  client.call({"POST", "/v1/releases", {{"Content-Type", "application/octet-stream"}}, artifact}, {.deadline_ms = 300'000});
+  const Json pushed = {{"name", opened->manifest.name()}, {"version", opened->manifest.version()}, {"digest", opened->digest}};
+  if (print_structured(options.format, pushed)) return;
+  std::printf("pushed %s  %s\nnext: waybill rollout start %s --to 'SELECTOR'\n", opened->full_name().c_str(), opened->digest.c_str(),
+              opened->full_name().c_str());
+}
+
+void trust(const Options& options) {
+  const Result<Bytes> key = hex_decode(options.what);
+  if (!key.ok() || key->size() != kEd25519KeyBytes)
+    throw Exit{kUsage, "a public key is 64 hex digits, as `waybill release key create` prints it"};
+  AdminClient(options.hub).post("/v1/keys", {{"public_key", options.what}, {"name", options.key_name}});
+  std::printf("key %s is trusted; nodes that enrol from now on accept its releases\n", wire::key_id(*key).c_str());
 }
 
 }  // namespace
@@ -114,6 +156,11 @@ void add_release(CLI::App& app) {
   CLI::App* create = key->add_subcommand("create", "make an Ed25519 signing key");
   create->add_option("--out", options->out, "file for the private key (mode 0600)")->required();
   create->callback([options] { create_key(*options); });
+  CLI::App* truster = key->add_subcommand("trust", "register a publisher's public key at the hub");
+  truster->add_option("public_key", options->what, "64 hex digits")->required();
+  truster->add_option("--name", options->key_name, "whose key it is");
+  add_hub_options(*truster, options->hub);
+  truster->callback([options] { trust(*options); });
 
   CLI::App* builder = release->add_subcommand("build", "put a pipeline and its model into one signed file; same inputs, same bytes");
   builder->add_option("--name", options->inputs.name, "name of the release")->required();
@@ -124,10 +171,22 @@ void add_release(CLI::App& app) {
   builder->add_option("-o,--out", options->out, "file to write (default NAME-VERSION.wbr)");
   builder->callback([options] { build(*options); });
 
-  CLI::App* shower = release->add_subcommand("show", "what is in a release file");
-  shower->add_option("what", options->what, "a .wbr file")->required();
-  shower->add_option("-o,--output", options->output, "table or json")->check(CLI::IsMember({"table", "json"}));
+  CLI::App* shower = release->add_subcommand("show", "what is in a release file, or what the hub knows of a release");
+  shower->add_option("what", options->what, "a .wbr file, NAME@VERSION or a digest")->required();
+  add_output_option(*shower, options->format);
+  add_hub_options(*shower, options->hub);
   shower->callback([options] { show(*options); });
+
+  CLI::App* lister = release->add_subcommand("list", "the releases that the hub holds");
+  add_output_option(*lister, options->format);
+  add_hub_options(*lister, options->hub);
+  lister->callback([options] { list(*options); });
+
+  CLI::App* pusher = release->add_subcommand("push", "bring a release file to the hub");
+  pusher->add_option("file", options->what, "a .wbr file")->required();
+  add_output_option(*pusher, options->format);
+  add_hub_options(*pusher, options->hub);
+  pusher->callback([options] { push(*options); });
 }
 
 }  // namespace wb::cli
