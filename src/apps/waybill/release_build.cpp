@@ -5,7 +5,7 @@
 
 #include "base/checksum.h"
 #include "base/signature.h"
-#include "edge/deploy/verify.h"
+#include "edge/deploy/deploy.h"
 #include "engine/engine.h"
 #include "world/yaml.h"
 
