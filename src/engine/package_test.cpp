@@ -1,6 +1,7 @@
 // The package format: it keeps everything, one model has one encoding, and hostile bytes are refused or harmless.
 #include <gtest/gtest.h>
 
+#include "base/bytes.h"
 #include "base/checksum.h"
 #include "engine/format.h"
 #include "engine/reference.h"
@@ -78,6 +79,17 @@ TEST(Package, KeepsEverythingAndIsDeterministic) {
   EXPECT_EQ(model.bytes(), bytes);
   EXPECT_TRUE(model.verify_self_test().ok());
   EXPECT_EQ(*pack(*unpack(bytes)), bytes);
+}
+
+// The worked example of docs/formats/model.md. These bytes are a promise: version 1 packages stay readable.
+TEST(Package, WorkedExampleOfTheFormatPage) {
+  PlainModel plain;
+  plain.objective = Objective::kRegression;
+  plain.features = {"x"};
+  plain.base_margins = {0.5F};
+  plain.trees = {{0, {{1, 2, 0, 3.0F, true}, {-1, -1, 0, -1.0F, false}, {-1, -1, 0, 2.0F, false}}}};
+  const std::string head = "57424d1a0100010b030001017800010000003f02050100004040030c010300060000fc0d00000004040100";
+  EXPECT_EQ(hex_encode(*pack(plain)), head + "0527" + std::string(78, '0') + "06010007010090fb8017");
 }
 
 TEST(Package, EveryTruncationIsRefused) {

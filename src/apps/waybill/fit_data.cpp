@@ -51,6 +51,7 @@ Result<std::vector<std::string>> distinct_values(const CsvTable& table, size_t c
     if (!seen.contains(value)) seen.emplace(value, seen.size());
   }
   std::vector<std::string> values;
+  values.reserve(seen.size());
   for (const auto& [value, order] : seen) values.push_back(value);
   return values;
 }
