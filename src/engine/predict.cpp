@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "engine/engine.h"
 
@@ -18,6 +19,22 @@ bool has_missing(std::span<const float> row) {
   bool missing = false;
   for (const float x : row) missing |= std::isnan(x);
   return missing;
+}
+
+// How far a walk steps: 1 to the left, `right` to the right. Arithmetic on purpose: written with ?: compilers make it a
+// branch, which guesses wrong half of the time (measured: 4 times slower).
+inline uint32_t stride_of(bool left, uint32_t right) {
+  return right ^ ((right ^ 1U) & (0U - static_cast<uint32_t>(left)));
+}
+
+// Does `step` for 0 to 7, unrolled under every compiler and optimisation level.
+template <class Step, size_t... kIndex>
+inline void abreast_of(const Step& step, std::index_sequence<kIndex...>) {
+  (step(kIndex), ...);
+}
+template <class Step>
+inline void abreast(const Step& step) {
+  abreast_of(step, std::make_index_sequence<kAbreast>());
 }
 
 }  // namespace
@@ -97,10 +114,7 @@ void Model::predict_block(const float* rows, float* margins) const {
     const Node* at[kAbreast];
     for (const Node*& node : at) node = &nodes_[tree.root];
     for (uint16_t level = 0; level < tree.depth; ++level) {
-      for (size_t i = 0; i < kAbreast; ++i) {
-        const Node node = *at[i];
-        at[i] += rows[i * stride + node.feature] < node.value ? 1 : node.right;
-      }
+      abreast([&](size_t i) { at[i] += stride_of(rows[i * stride + at[i]->feature] < at[i]->value, at[i]->right); });
     }
     for (size_t i = 0; i < kAbreast; ++i) margins[i * outputs + tree.output] += at[i]->value;
   }
@@ -118,10 +132,7 @@ void Model::predict_one(const float* row, float* margins) const {
       depth = std::max(depth, tree.depth);
     }
     for (uint16_t level = 0; level < depth; ++level) {
-      for (size_t i = 0; i < kAbreast; ++i) {
-        const Node node = *at[i];
-        at[i] += row[node.feature] < node.value ? 1 : node.right;
-      }
+      abreast([&](size_t i) { at[i] += stride_of(row[at[i]->feature] < at[i]->value, at[i]->right); });
     }
     for (size_t i = 0; i < count; ++i) margins[trees_[first + i].output] += at[i]->value;
   }
