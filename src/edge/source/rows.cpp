@@ -155,7 +155,7 @@ bool Rows::fault(std::string_view field, std::string_view reason) {
   std::string text = "row " + std::to_string(row_) + ": ";
   if (!field.empty()) text += "field '" + shown(field) + "': ";
   text += reason;
-  add_fault(RowFault{row_, std::string(field.substr(0, Schema::kNameBytesMax)), std::move(text),
+  add_fault(RowFault{row_, field.size() <= Schema::kNameBytesMax ? std::string(field) : shown(field), std::move(text),
                      std::string(raw_.substr(0, kRawBytesMax))});
   return false;
 }
