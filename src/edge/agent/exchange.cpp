@@ -22,7 +22,7 @@ void Agent::Core::drive_sync(const sync::Event& event) {
 }
 
 void Agent::Core::prepare(const sync::SendExchange& wanted) {
-  outgoing_.emplace();
+  outgoing_ = Outgoing{};  // not emplace(): clang++ 14 asks before the nested class is complete
   outgoing_->wanted = wanted;
   outgoing_->ticket = identity_ticket_;
   if (wanted.record_bytes_max > 0 && !store_failing_ && pending_.size() < agent::kPendingStoresMax) {
