@@ -26,7 +26,7 @@ void audit(Rows& rows, Moment now, std::string_view actor, std::string_view acti
   entry.set_actor(std::string(actor));
   entry.set_action(std::string(action));
   entry.set_subject(std::string(subject));
-  entry.set_detail(std::string(detail.substr(0, 2'048)));
+  entry.set_detail(fit_text(detail, 2'048));
   entry.set_previous(head ? head->hash() : std::string(32, '\0'));
   entry.set_hash(hash_of(entry));
   save_row(rows, Table::kAudit, key_u64(entry.number()), entry);

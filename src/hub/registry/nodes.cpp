@@ -84,7 +84,7 @@ bool touch(Moment now, pb::Node& node, const wire::ExchangeRequest& request) {
   node.set_last_contact_ms(now.unix_ms);
   node.set_boot(request.boot());
   node.set_incarnation(request.incarnation());
-  node.set_agent_version(request.agent_version().substr(0, limits::kLabelBytesMax));
+  node.set_agent_version(fit_text(request.agent_version(), limits::kLabelBytesMax));
   node.set_running_digest(request.reported().running_digest());
   node.set_running_name(request.reported().running_name());
   node.clear_quarantined();

@@ -96,6 +96,19 @@ TEST_F(Registry, LabelsOfTheOperatorWin) {
   EXPECT_FALSE(change_labels(node, {{"node", "x"}}).ok());
 }
 
+TEST_F(Registry, AnOverlongVersionDoesNotMakeANodeUnreadable) {
+  pb::Node node;
+  node.set_id("n1");
+  wire::ExchangeRequest contact;
+  std::string version = "v";
+  while (version.size() < 200) version += "\xc3\xa9";
+  contact.set_agent_version(version);
+  (void)touch(now, node, contact);
+  save_node(rows, node);
+  ASSERT_TRUE(find_node(rows, "n1"));
+  EXPECT_EQ(find_node(rows, "n1")->agent_version().size(), 127U);
+}
+
 TEST_F(Registry, OnlyReleasesOfATrustedPublisherAreTaken) {  // K2
   EXPECT_EQ(push_release(rows, now, artifact("1", "a"), "ada").error().code, Code::kDenied);
   ASSERT_TRUE(trust_key(rows, now, *ed25519_public_key(kSeed), "ci").ok());

@@ -29,7 +29,7 @@ Status trust_key(Rows& rows, Moment now, std::string_view public_key, std::strin
   }
   pb::PublisherKey row;
   row.set_public_key(std::string(public_key));
-  row.set_name(std::string(name.substr(0, limits::kLabelBytesMax)));
+  row.set_name(fit_text(name, limits::kLabelBytesMax));
   row.set_added_ms(now.unix_ms);
   save_row(rows, Table::kMeta, key, row);
   return ok_status();

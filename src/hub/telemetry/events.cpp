@@ -28,7 +28,7 @@ const wire::Quarantined* find(const auto& list, std::string_view digest) {
 
 void note(Rows& rows, Moment now, pb::Event event) {
   event.set_time_ms(now.unix_ms);
-  if (event.text().size() > 1'024) event.mutable_text()->resize(1'024);
+  event.set_text(fit_text(event.text(), 1'024));
   if (!event.node().empty()) append(rows, EventSubject::node(event.node()), kEventsPerNodeMax, event);
   if (!event.digest().empty()) append(rows, EventSubject::release(event.digest()), kEventsPerReleaseMax, event);
 }
