@@ -74,6 +74,30 @@ TEST(OutboxOverflow, WhatWasSentIsNotEvicted) {  // Q4: the hub may have it
   for (const PlannedRecord& record : again.lanes[0].records) EXPECT_EQ(record.thinning, 1);
 }
 
+TEST(OutboxOverflow, EvictedAndLostAreToldApart) {  // Q4
+  Disk disk;
+  const Config config{.bytes_max = kBytesMin, .entries_max = 64};
+  Outbox box = disk.open(config).outbox;
+  std::vector<StoreOp> ops;
+  const auto add = [&](int count) {
+    std::vector<Offer> offers;
+    for (int i = 0; i < count; ++i) offers.push_back(make_offer(Lane::kBulk, "r", (i % 50) / 50.0));
+    (void)box.offer({}, std::move(offers), ops);
+    disk.apply(ops);
+  };
+  add(74);
+  const Plan first = box.plan({}, {}, ops);
+  EXPECT_EQ(first.lanes[0].evicted_count, 10U);
+  box.acked(Lane::kBulk, first.lanes[0].through_seq, ops);
+  disk.apply(ops);
+  add(10);
+  disk.rows.erase({NodeTable::kRecords, record_key(Lane::kBulk, 80)});
+  box = disk.open(config).outbox;
+  const Plan second = box.plan({}, {}, ops);
+  EXPECT_EQ(second.lanes[0].evicted_count, 0U);
+  EXPECT_EQ(second.lanes[0].lost_count, 1U);
+}
+
 TEST(OutboxOverflow, SqueezeMakesRoomOnAFullMedium) {
   Disk disk;
   Outbox box = disk.open({.bytes_max = kBytesMin}).outbox;

@@ -96,13 +96,16 @@ class Sync {
   void on(Instant now, const Waiting& waiting);
   void on(Instant now, const Answered& answered);
   void on(Instant now, const Failed& failed);
-  void take_grant(Instant now, const wire::Grant& grant);
+  void take_grant(const wire::Grant& grant);
   void refill(Instant now);
   void failed(Instant now, bool reached, uint32_t retry_after_ms);
-  bool may_send_records(Instant now) const;
+  Instant cancel_at(Instant now) const;
+  Instant urgent_due(Instant now) const;
+  Instant tokens_due(Instant now) const;
   Instant records_due(Instant now) const;
   Instant next_contact(Instant now) const;
   void begin(Instant now, Step<Effect>& out);
+  uint32_t park_ms(Instant now) const;
   uint32_t jitter(uint64_t span_ms);
 
   Config config_;
@@ -111,8 +114,9 @@ class Sync {
   uint64_t id_ = 0;
   bool in_flight_ = false;
   bool parked_ = false;              // it is a long-poll without records: may be cancelled
-  bool cancel_ = false;
+  Instant parked_until_{0};
   Instant deadline_{0};
+  uint64_t offered_bytes_ = 0;       // its record_bytes_max
   // when
   Instant regular_at_{0};            // next contact that needs no other reason
   Instant not_before_{0};            // backoff, Retry-After: nothing goes earlier
@@ -120,6 +124,11 @@ class Sync {
   Instant records_not_before_{0};    // the hub refused records
   Instant last_records_at_{-1};
   bool urgent_ = false;
+  bool urgent_sent_ = false;         // the exchange in flight was an urgent one
+  bool hub_refused_ = false;         // the last failure came with Retry-After
+  bool critical_ = false;
+  bool draining_ = false;            // the last exchange brought records and more wait
+  Instant urgent_not_before_{0};
   uint64_t sendable_bytes_ = 0;
   uint32_t interval_ms_ = 0;
   uint32_t jitter_floor_ms_ = 0;
@@ -129,6 +138,7 @@ class Sync {
   uint64_t request_bytes_max_ = 0;
   uint64_t tokens_bytes_ = 0;
   Instant refilled_at_{0};
+  uint64_t wanted_bytes_ = 0;        // fewer tokens than this are no reason to send
   // retries
   uint32_t retry_allowance_ = 0;     // in fifths of a retry
   View view_;
