@@ -11,6 +11,7 @@
 
 #include "apps/waybill/commands.h"
 #include "apps/waybill/fit_data.h"
+#include "apps/waybill/output.h"
 #include "base/bytes.h"
 
 namespace wb::cli {
@@ -22,7 +23,7 @@ struct FitOptions {
   std::string data;
   std::string model;
   std::string task = "auto";
-  std::string output = "table";
+  Format output = Format::kTable;
   DataOptions columns;
   TrainOptions train;
   double holdout = 0.2;
@@ -176,8 +177,20 @@ FitReport fit(const FitOptions& options) {
   return report;
 }
 
-std::string next_command(const FitOptions& options) {
+// The model's file name without folder and ending, for the names of what comes next.
+std::string stem(const std::string& path) {
+  std::string name = path.substr(path.find_last_of('/') + 1);
+  name.resize(std::min(name.rfind('.'), name.size()));
+  return name;
+}
+
+std::string try_command(const FitOptions& options) {
   return "waybill predict " + options.model + " --data " + options.data;
+}
+std::string next_command(const FitOptions& options) {
+  const std::string name = stem(options.model);
+  return "waybill release build --name " + name + " --version 1 --pipeline " + name + ".yaml --model " + options.model +
+         " --key KEY";
 }
 
 void print_classes(const FitReport& report) {
@@ -221,10 +234,10 @@ void print_table(const FitReport& report) {
               grouped(report.nodes).c_str(), decimals(report.train_seconds, 1).c_str());
   std::printf("  speed  %s µs a row (median of single rows)\n", decimals(report.latency_us, 2).c_str());
   std::printf("  exact  margins equal XGBoost's bit for bit on %s rows: yes\n", grouped(report.compared_rows).c_str());
-  std::printf("  next:  %s\n", next_command(options).c_str());
+  std::printf("  try:   %s\n  next:  %s\n", try_command(options).c_str(), next_command(options).c_str());
 }
 
-void print_json(const FitReport& report) {
+nlohmann::ordered_json to_json(const FitReport& report) {
   nlohmann::ordered_json json;
   json["data"] = report.options->data;
   json["rows"] = report.rows;
@@ -259,7 +272,7 @@ void print_json(const FitReport& report) {
   json["latency_us"] = report.latency_us;
   json["exact_rows"] = report.compared_rows;
   json["next"] = next_command(*report.options);
-  std::printf("%s\n", json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
+  return json;
 }
 
 }  // namespace
@@ -292,15 +305,13 @@ void add_fit(CLI::App& app) {
   command->add_option("--threads", options->train.threads, "threads to train with; another count may give other bytes")
       ->check(CLI::Range(1, 256))
       ->capture_default_str();
-  command->add_option("--output", options->output, "how to print the report")
-      ->check(CLI::IsMember({"table", "json"}))
-      ->capture_default_str();
+  add_output_option(*command, options->output);
   command->callback([options] {
     options->columns.task = options->task == "classification" ? Task::kClassification
                             : options->task == "regression"   ? Task::kRegression
                                                               : Task::kAuto;
     const FitReport report = fit(*options);
-    options->output == "json" ? print_json(report) : print_table(report);
+    if (!print_structured(options->output, to_json(report))) print_table(report);
   });
 }
 
