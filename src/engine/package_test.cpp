@@ -92,6 +92,49 @@ TEST(Package, WorkedExampleOfTheFormatPage) {
   EXPECT_EQ(hex_encode(*pack(plain)), head + "0527" + std::string(78, '0') + "06010007010090fb8017");
 }
 
+// The worked example with other sections 3 and 7, as somebody who writes bytes by hand would make it.
+std::string by_hand(std::string_view trees, std::string_view notes) {
+  std::string bytes = *hex_decode("57424d1a0100010b030001017800010000003f02050100004040");
+  bytes += '\x03';
+  format::put_text(bytes, trees);
+  bytes += *hex_decode("0401000527" + std::string(78, '0') + "060100");
+  bytes += '\x07';
+  format::put_text(bytes, notes);
+  format::put_u32(bytes, crc32c(bytes));
+  return bytes;
+}
+
+// A full tree in preorder: 2^(depth + 1) - 1 nodes.
+void put_full_tree(format::BitWriter& bits, int depth) {
+  bits.put(depth == 0 ? 1 : 0, 1);
+  bits.put(0, depth == 0 ? 32 : 1);
+  if (depth == 0) return;
+  put_full_tree(bits, depth - 1);
+  put_full_tree(bits, depth - 1);
+}
+
+std::string full_tree_section(int depth) {
+  std::string section("\x01", 1);
+  format::put_varint(section, (2U << depth) - 1);
+  section += '\0';
+  format::BitWriter bits;
+  put_full_tree(bits, depth);
+  return section + bits.finish();
+}
+
+TEST(Package, TheLargestTreeLoadsAndALargerOneIsRefused) {
+  const std::string no_notes(1, '\0');
+  const auto largest = Model::load(by_hand(full_tree_section(15), no_notes));
+  ASSERT_TRUE(largest.ok()) << largest.error().text;
+  EXPECT_EQ(largest->nodes_count(), limits::kTreeNodesMax);
+  EXPECT_FALSE(Model::load(by_hand(full_tree_section(16), no_notes)).ok());
+}
+
+TEST(Package, ANumberHasOneForm) {
+  EXPECT_TRUE(Model::load(by_hand(full_tree_section(1), *hex_decode("00"))).ok());
+  EXPECT_FALSE(Model::load(by_hand(full_tree_section(1), *hex_decode("8000"))).ok());  // zero, the long way
+}
+
 TEST(Package, EveryTruncationIsRefused) {
   const std::string bytes = *pack(full_model());
   for (size_t size = 0; size < bytes.size(); ++size) {
