@@ -11,6 +11,7 @@ int main(int argc, char** argv) {
   wb::cli::add_fit(app);
   wb::cli::add_predict(app);
   wb::cli::add_release(app);
+  wb::cli::add_pipeline(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
