@@ -250,6 +250,7 @@ void parse_into(std::string_view text, const EnvLookup& env, Problems& problems,
     std::istream stream(&buffer);
     YAML::Parser parser(stream);
     Builder builder(env, problems);
+    out.at = {1, 1};
     if (!parser.HandleNextDocument(builder)) return;  // empty text: a null document
     out = builder.take();
     Problems ignored;

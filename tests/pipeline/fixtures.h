@@ -57,7 +57,7 @@ inline Built build(std::string_view yaml, bool with_model = true, uint64_t seed 
   return out;
 }
 
-inline constexpr std::string_view kGood = R"(name: pump
+inline constexpr std::string_view kGood = R"yaml(name: pump
 schema:
   - {name: x, type: number}
   - {name: y}
@@ -73,6 +73,6 @@ sync:
     - anomaly: {normal: 1, rate: 1}
     - novel: {above: 3.0, rate: 0.5}
     - sample: {rate: 0.1}
-)";
+)yaml";
 
 }  // namespace wb::pipeline_tests

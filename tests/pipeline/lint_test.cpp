@@ -1,5 +1,5 @@
-// What lint says about wrong files, as golden text: bad/NAME.yaml and, beside it, bad/NAME.txt with every line expected.
-// WB_GOLDEN=write rewrites the expectations; read the diff.
+// What lint says about wrong files, as golden text: bad/NAME.yaml and, beside it, bad/NAME.txt with every line
+// expected. WB_GOLDEN=write rewrites the expectations; read the diff.
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>

@@ -39,7 +39,8 @@ struct Loaded {
 // --model, else a file beside the pipeline: <name>.wbm or <name>.
 Loaded load(const Options& options) {
   auto document = world::load_yaml(options.file, world::process_env());
-  if (!document.ok()) throw Exit{document.error().code == Code::kNotFound ? kFailed : kBadConfiguration, document.error().text};
+  if (!document.ok())
+    throw Exit{document.error().code == Code::kNotFound ? kFailed : kBadConfiguration, document.error().text};
   Loaded out{std::move(*document), "", ""};
   const auto name = Pipeline::model_name(out.document);
   if (!name) {
@@ -117,9 +118,12 @@ source::Format format_of(const Options& options) {
 class Trial {
  public:
   Trial(const Options& options, Pipeline explained, Pipeline counted)
-      : options_(options), explained_(std::move(explained)), counted_(std::move(counted)),
+      : options_(options),
+        explained_(std::move(explained)),
+        counted_(std::move(counted)),
         stream_(explained_.parser_config(format_of(options))) {
-    now_ms_ = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+    now_ms_ = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+                  .count();
   }
 
   void run() {
@@ -141,7 +145,8 @@ class Trial {
   void take(source::ParseOutcome outcome) {
     faults_ += outcome.faults_count;
     for (const source::RowFault& fault : outcome.faults) {
-      if (++faults_shown_ <= kFaultsShownMax) std::fprintf(stderr, "%s: %s\n", options_.data.c_str(), fault.text.c_str());
+      if (++faults_shown_ <= kFaultsShownMax)
+        std::fprintf(stderr, "%s: %s\n", options_.data.c_str(), fault.text.c_str());
       if (const auto offer = counted_.dead_letter(fault.raw, fault.text, now_ms_)) add(*offer);
     }
     Batch copy = outcome.batch;
@@ -182,12 +187,13 @@ class Trial {
 
   void finish() const {
     const auto number = [](uint64_t value) { return static_cast<unsigned long long>(value); };
-    std::fprintf(stderr, "%llu rows read, %llu could not be read, %llu filtered, %llu late, %llu decided here, %llu actions\n", number(rows_),
-                 number(faults_), number(filtered_), number(late_), number(kept_), number(acts_));
+    std::fprintf(stderr,
+                 "%llu rows read, %llu could not be read, %llu filtered, %llu late, %llu decided here, %llu actions\n",
+                 number(rows_), number(faults_), number(filtered_), number(late_), number(kept_), number(acts_));
     uint64_t bytes_sent = 0;
     for (const auto& [rule, sum] : by_rule_) {
-      std::fprintf(stderr, "  sent by %-15s %8llu records  %s\n", std::string(rule_name(rule)).c_str(), number(sum.first),
-                   format_size_bytes(static_cast<int64_t>(sum.second)).c_str());
+      std::fprintf(stderr, "  sent by %-15s %8llu records  %s\n", std::string(rule_name(rule)).c_str(),
+                   number(sum.first), format_size_bytes(static_cast<int64_t>(sum.second)).c_str());
       bytes_sent += sum.second;
     }
     if (bytes_seen_ > 0)
@@ -211,7 +217,8 @@ class Trial {
 void test(const Options& options) {
   const Loaded loaded = load(options);
   if (!loaded.model_name.empty() && loaded.model_bytes.empty())
-    throw Exit{kFailed, "model '" + loaded.model_name + "' is not beside " + options.file + ": give it with --model FILE"};
+    throw Exit{kFailed,
+               "model '" + loaded.model_name + "' is not beside " + options.file + ": give it with --model FILE"};
   Trial(options, build_or_exit(loaded, options, false), build_or_exit(loaded, options, false)).run();
 }
 
@@ -224,12 +231,16 @@ void add_pipeline(CLI::App& app) {
   const auto with_file = [&options](CLI::App* verb) {
     verb->add_option("FILE", options->file, "pipeline file (YAML)")->required();
     verb->add_option("--model", options->model, "model package (.wbm); default: <model>.wbm beside the pipeline");
-    verb->add_option("-o,--output", options->output, "table or json")->check(CLI::IsMember({"table", "json"}))->capture_default_str();
+    verb->add_option("-o,--output", options->output, "table or json")
+        ->check(CLI::IsMember({"table", "json"}))
+        ->capture_default_str();
     return verb;
   };
-  with_file(noun->add_subcommand("lint", "Say everything that is wrong with a pipeline file; exit code 78 if anything is"))
+  with_file(
+      noun->add_subcommand("lint", "Say everything that is wrong with a pipeline file; exit code 78 if anything is"))
       ->callback([options] { lint(*options); });
-  CLI::App* trial = with_file(noun->add_subcommand("test", "Run a pipeline over a data file and say for each record what was decided and why"));
+  CLI::App* trial = with_file(
+      noun->add_subcommand("test", "Run a pipeline over a data file and say for each record what was decided and why"));
   trial->add_option("--data", options->data, "CSV or NDJSON file")->required();
   trial->add_option("--format", options->format, "csv or ndjson; default: from the file's name");
   trial->add_option("--seed", options->seed, "seed of the selection")->capture_default_str();
@@ -238,9 +249,8 @@ void add_pipeline(CLI::App& app) {
   noun->add_subcommand("schema", "Print the JSON schema of pipeline files, for editors")->callback([] {
     std::printf("%s\n", json_schema().c_str());
   });
-  noun->add_subcommand("reference", "Print the reference of every source, transform, rule and action (Markdown)")->callback([] {
-    std::fputs(reference_page().c_str(), stdout);
-  });
+  noun->add_subcommand("reference", "Print the reference of every source, transform, rule and action (Markdown)")
+      ->callback([] { std::fputs(reference_page().c_str(), stdout); });
 }
 
 }  // namespace wb::cli

@@ -54,7 +54,7 @@ class Builder {
     }
     out_.uploads_ = !out_.rules_.empty() && !never;
     if (out_.uploads_ && out_.model_.present && !not_finite)
-      out_.rules_.push_back({Rule::kNotFinite, {}, 1});
+      out_.rules_.insert(out_.rules_.begin(), {Rule::kNotFinite, {}, 1});
   }
 
   void rule(const Spec& spec, const Document::Entry& entry) {

@@ -11,7 +11,8 @@
 // its matches; the outbox evicts the largest q first and can undo the bias from its threshold.
 //
 // `never` stops every upload of the pipeline, dead letters included. Without rules nothing is uploaded either.
-// Not-finite rows match `not_finite` (rate 1 unless the file says otherwise), `sample` and `all`, nothing else.
+// Not-finite rows match `not_finite`, `sample` and `all`, nothing else. Without a line of its own `not_finite` stands before
+// the other rules at rate 1.
 
 #include <cstdint>
 #include <limits>
