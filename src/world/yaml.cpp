@@ -1,5 +1,5 @@
-// The text is read event by event instead of through YAML::Node: events carry the position of everything, keep duplicate
-// keys, and let every limit stop the parser at the byte where it is passed, before memory is spent.
+// The text is read event by event instead of through YAML::Node: events carry the position of everything, keep
+// duplicate keys, and let every limit stop the parser at the byte where it is passed, before memory is spent.
 #include "world/yaml.h"
 
 #include <yaml-cpp/yaml.h>
@@ -53,9 +53,12 @@ std::optional<std::string> substitute(std::string& text, const EnvLookup& env) {
       return "'" + text.substr(i, 40) + "' is not ${NAME} or ${NAME:default}; write $${ for a literal ${";
     const size_t close = text.find('}', end);
     if (close == std::string::npos) return "'${" + name + "' has no closing }";
-    if (const auto found = env(name)) out += *found;
-    else if (text[end] == ':') out += text.substr(end + 1, close - end - 1);
-    else return "environment variable " + name + " is not set; set it, or give a default: ${" + name + ":default}";
+    if (const auto found = env(name))
+      out += *found;
+    else if (text[end] == ':')
+      out += text.substr(end + 1, close - end - 1);
+    else
+      return "environment variable " + name + " is not set; set it, or give a default: ${" + name + ":default}";
     i = close + 1;
     if (out.size() > kYamlScalarBytesMax) break;
   }
@@ -91,7 +94,8 @@ class Builder : public YAML::EventHandler {
     node.at = position(mark);
     place(std::move(node), anchor, /*is_key_text=*/false);
   }
-  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, const std::string& value) override {
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                const std::string& value) override {
     Document node;
     node.kind = Document::Kind::kScalar;
     node.at = position(mark);
@@ -122,7 +126,8 @@ class Builder : public YAML::EventHandler {
     begin(Document::Kind::kList, mark, tag, anchor);
   }
   void OnSequenceEnd() override { end(); }
-  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value) override {
     begin(Document::Kind::kMap, mark, tag, anchor);
   }
   void OnMapEnd() override { end(); }
@@ -221,7 +226,8 @@ Position place_of(std::string_view text, size_t offset) {
 
 // yaml-cpp names what its grammar missed; a person wants to know what to change.
 std::string_view advice(std::string_view reason) {
-  if (reason == YAML::ErrorMsg::MAP_VALUE) return ": a value that contains ': ' needs quotes; or the indentation is wrong";
+  if (reason == YAML::ErrorMsg::MAP_VALUE)
+    return ": a value that contains ': ' needs quotes; or the indentation is wrong";
   if (reason == YAML::ErrorMsg::END_OF_MAP || reason == YAML::ErrorMsg::END_OF_SEQ)
     return ": this line does not line up with the lines above it";
   if (reason == YAML::ErrorMsg::END_OF_MAP_FLOW) return ": a '{' above has no '}'";
@@ -255,7 +261,8 @@ void parse_into(std::string_view text, const EnvLookup& env, Problems& problems,
     out = builder.take();
     Problems ignored;
     Builder second(env, ignored);
-    if (parser.HandleNextDocument(second)) problems.add(second.take().at, "a second document starts here; only one is allowed");
+    if (parser.HandleNextDocument(second))
+      problems.add(second.take().at, "a second document starts here; only one is allowed");
   } catch (const Stop& stop) {
     problems.add(stop.at, stop.text);
   } catch (const YAML::Exception& error) {

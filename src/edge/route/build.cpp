@@ -15,7 +15,8 @@ class Builder {
     if (section == nullptr) return;
     const Values values = check_fields(sync_spec(), *section, problems_);
     if (const Document* list = section->find("rules")) rules(*list);
-    if (values.has("budget")) out_.budget_bytes_per_day_ = values.integer("budget");
+    if (values.has("budget"))
+      out_.budget_bytes_per_day_ = values.integer("budget");
     else if (out_.uploads_)
       problems_.add(section->at, "sync.budget: is required with rules: record bytes a day, for example 64KiB");
   }
@@ -25,7 +26,8 @@ class Builder {
     check_fields(route_spec(), *section, problems_);
     const Document* list = section->find("actions");
     if (list == nullptr || list->kind == Document::Kind::kNull) return;
-    if (!list->is_list()) return problems_.add(list->at, "route.actions: expected a list of actions, each on a line with '- '");
+    if (!list->is_list())
+      return problems_.add(list->at, "route.actions: expected a list of actions, each on a line with '- '");
     if (list->items.size() > kActionsMax)
       return problems_.add(list->at, "route.actions: more than " + std::to_string(kActionsMax) + " actions");
     for (const Document& item : list->items) action(item);
@@ -34,7 +36,8 @@ class Builder {
  private:
   void rules(const Document& list) {
     if (list.kind == Document::Kind::kNull) return;
-    if (!list.is_list()) return problems_.add(list.at, "sync.rules: expected a list of rules, each on a line with '- '");
+    if (!list.is_list())
+      return problems_.add(list.at, "sync.rules: expected a list of rules, each on a line with '- '");
     if (list.items.size() > kRulesMax)
       return problems_.add(list.at, "sync.rules: more than " + std::to_string(kRulesMax) + " rules");
     bool never = false;
@@ -117,8 +120,11 @@ class Builder {
       if (line.rule == when) return line.condition;
     if (needs_model(spec, when, at)) return {};
     const std::string word(rule_name(when));
-    const std::string_view key = when == Rule::kAnomaly ? "normal or classes" : when == Rule::kNovel ? "above" : "below";
-    problems_.add(at, spec.name + ": 'when: " + word + "' needs " + std::string(key) + " here, or a rule '" + word + "' in sync.rules");
+    const std::string_view key = when == Rule::kAnomaly ? "normal or classes"
+                                 : when == Rule::kNovel ? "above"
+                                                        : "below";
+    problems_.add(at, spec.name + ": 'when: " + word + "' needs " + std::string(key) + " here, or a rule '" + word +
+                          "' in sync.rules");
     return {};
   }
 
@@ -138,12 +144,16 @@ class Builder {
     for (const std::string_view key : {"classes", "normal"}) refuse(key, "is for anomalies only");
     if (rule == Rule::kLowConfidence) {
       refuse("above", "low confidence has only 'below'");
-      if (values.has("below")) out.below = values.number("below");
-      else if (!spec_requires(spec, "below")) problems_.add(at, spec.name + ": 'when: low_confidence' needs 'below'");
+      if (values.has("below"))
+        out.below = values.number("below");
+      else if (!spec_requires(spec, "below"))
+        problems_.add(at, spec.name + ": 'when: low_confidence' needs 'below'");
     } else if (rule == Rule::kNovel) {
       refuse("below", "novelty has only 'above'");
-      if (values.has("above")) out.above = values.number("above");
-      else if (!spec_requires(spec, "above")) problems_.add(at, spec.name + ": 'when: novel' needs 'above'");
+      if (values.has("above"))
+        out.above = values.number("above");
+      else if (!spec_requires(spec, "above"))
+        problems_.add(at, spec.name + ": 'when: novel' needs 'above'");
     }
     return out;
   }
@@ -155,9 +165,12 @@ class Builder {
     if (values.has("classes") && values.has("normal"))
       problems_.add(values.at("normal"), spec.name + ": give 'classes' or 'normal', not both");
     else if (by_class && by_value)
-      problems_.add(at, spec.name + ": 'classes' and 'normal' are for classes, 'above' and 'below' for regression: not both");
+      problems_.add(
+          at, spec.name + ": 'classes' and 'normal' are for classes, 'above' and 'below' for regression: not both");
     else if (!by_class && !by_value)
-      problems_.add(at, spec.name + ": say what an anomaly is: 'normal: …' or 'classes: […]', or for regression 'above' or 'below'");
+      problems_.add(
+          at,
+          spec.name + ": say what an anomaly is: 'normal: …' or 'classes: […]', or for regression 'above' or 'below'");
     if (values.has("above")) out.above = values.number("above");
     if (values.has("below")) out.below = values.number("below");
     if (!out_.model_.known) return out;
@@ -187,7 +200,8 @@ class Builder {
   }
 
   static std::optional<Rule> rule_by_name(std::string_view name) {
-    for (const Rule rule : {Rule::kAnomaly, Rule::kLowConfidence, Rule::kNovel, Rule::kNotFinite, Rule::kSample, Rule::kAll})
+    for (const Rule rule :
+         {Rule::kAnomaly, Rule::kLowConfidence, Rule::kNovel, Rule::kNotFinite, Rule::kSample, Rule::kAll})
       if (rule_name(rule) == name) return rule;
     return std::nullopt;
   }
@@ -206,8 +220,8 @@ class Builder {
   Problems& problems_;
 };
 
-Result<Router> Router::build(const Document* route, const Document* sync, const ModelFacts& model, const RouteOptions& options,
-                             Problems& problems) {
+Result<Router> Router::build(const Document* route, const Document* sync, const ModelFacts& model,
+                             const RouteOptions& options, Problems& problems) {
   const size_t before = problems.items().size();
   Router out;
   out.model_ = model;

@@ -38,7 +38,8 @@ void append_json_text(std::string_view text, std::string& out) {
   out += '"';
 }
 
-void append_payload(const PayloadContext& context, const Batch& batch, const VerdictsView& verdicts, size_t row, std::string& out) {
+void append_payload(const PayloadContext& context, const Batch& batch, const VerdictsView& verdicts, size_t row,
+                    std::string& out) {
   out += "{\"event_time_ms\":" + std::to_string(batch.event_time_ms[row]) + ",\"node\":";
   append_json_text(context.options.node_id, out);
   out += ",\"pipeline\":";
@@ -65,8 +66,10 @@ void append_payload(const PayloadContext& context, const Batch& batch, const Ver
     if (i > 0) out += ',';
     append_json_text(batch.schema.fields[i].name, out);
     out += ':';
-    if (batch.columns[i].type == ColumnType::kNumber) append_number(batch.columns[i].numbers[row], out);
-    else append_json_text(batch.columns[i].texts[row], out);
+    if (batch.columns[i].type == ColumnType::kNumber)
+      append_number(batch.columns[i].numbers[row], out);
+    else
+      append_json_text(batch.columns[i].texts[row], out);
   }
   out += "}}";
 }

@@ -16,7 +16,8 @@ struct PayloadContext {
   Rule when;
 };
 
-void append_payload(const PayloadContext& context, const Batch& batch, const VerdictsView& verdicts, size_t row, std::string& out);
+void append_payload(const PayloadContext& context, const Batch& batch, const VerdictsView& verdicts, size_t row,
+                    std::string& out);
 void append_json_text(std::string_view text, std::string& out);  // with quotes; control characters escaped
 
 }  // namespace wb::route

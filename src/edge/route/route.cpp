@@ -56,7 +56,9 @@ uint64_t identity_hash(uint64_t key, const Batch& batch, size_t row, std::string
   return keyed_hash(key, scratch);
 }
 
-bool finite_at(const VerdictsView& verdicts, size_t row) { return verdicts.finite.empty() || verdicts.finite[row] != 0; }
+bool finite_at(const VerdictsView& verdicts, size_t row) {
+  return verdicts.finite.empty() || verdicts.finite[row] != 0;
+}
 
 }  // namespace
 

@@ -3,16 +3,16 @@
 // components with Specs (components.cpp lists them).
 //
 // Selection (B1, B3, B4). A row that matches several rules is named after the first match in file order; its inclusion
-// probability p is the largest rate among its matches, so that adding a rule never lowers the chance of a row. One uniform
-// u = unit_interval(keyed_hash(key, event time, content)) decides: selected if u < p. The draw depends on the row alone,
-// never on order, batch or restart, so a row delivered twice is drawn the same way twice. Two distinct readings with equal
-// time and equal content share one draw as well: estimates stay unbiased, only their variance grows.
-// A selected row has priority q = (u / p) / value, where u / p is again uniform on [0, 1) and value is the largest among
-// its matches; the outbox evicts the largest q first and can undo the bias from its threshold.
+// probability p is the largest rate among its matches, so that adding a rule never lowers the chance of a row. One
+// uniform u = unit_interval(keyed_hash(key, event time, content)) decides: selected if u < p. The draw depends on the
+// row alone, never on order, batch or restart, so a row delivered twice is drawn the same way twice. Two distinct
+// readings with equal time and equal content share one draw as well: estimates stay unbiased, only their variance
+// grows. A selected row has priority q = (u / p) / value, where u / p is again uniform on [0, 1) and value is the
+// largest among its matches; the outbox evicts the largest q first and can undo the bias from its threshold.
 //
 // `never` stops every upload of the pipeline, dead letters included. Without rules nothing is uploaded either.
-// Not-finite rows match `not_finite`, `sample` and `all`, nothing else. Without a line of its own `not_finite` stands before
-// the other rules at rate 1.
+// Not-finite rows match `not_finite`, `sample` and `all`, nothing else. Without a line of its own `not_finite` stands
+// before the other rules at rate 1.
 
 #include <cstdint>
 #include <limits>
@@ -53,10 +53,10 @@ struct Decision {
   std::optional<Rule> rule;  // set: a rule matched; `selected` says whether the draw took it
   bool selected = false;
   Lane lane = Lane::kBulk;
-  double probability = 0;    // inclusion probability of this row
-  double uniform = 0;        // u / p in [0, 1) when selected
+  double probability = 0;  // inclusion probability of this row
+  double uniform = 0;      // u / p in [0, 1) when selected
   double value = 1;
-  double priority = 0;       // q: the outbox keeps the smallest
+  double priority = 0;  // q: the outbox keeps the smallest
 };
 
 enum class ActionKind : uint8_t { kStdout, kFile, kHttp, kMqtt };
@@ -64,13 +64,13 @@ enum class ActionKind : uint8_t { kStdout, kFile, kHttp, kMqtt };
 // A checked local action: world/ performs it.
 struct Action {
   ActionKind kind = ActionKind::kStdout;
-  Rule when = Rule::kAll;  // kAnomaly, kLowConfidence, kNovel, kNotFinite or kAll
-  std::string name;   // "stdout", …
-  std::string label;  // the component's label, or its name
-  std::string path;   // file
-  std::string url;    // http, mqtt
-  std::string topic;  // mqtt
-  int qos = 0;        // mqtt
+  Rule when = Rule::kAll;     // kAnomaly, kLowConfidence, kNovel, kNotFinite or kAll
+  std::string name;           // "stdout", …
+  std::string label;          // the component's label, or its name
+  std::string path;           // file
+  std::string url;            // http, mqtt
+  std::string topic;          // mqtt
+  int qos = 0;                // mqtt
   std::string username;       // mqtt
   std::string password_file;  // mqtt
 };
@@ -106,7 +106,8 @@ class Router {
                               const RouteOptions& options, Problems& problems);
 
   void run(const Batch& batch, const VerdictsView& verdicts, Routed& out) const;
-  // A dead letter is always included: probability 1, drawn from its bytes for its priority. nullopt if nothing may leave.
+  // A dead letter is always included: probability 1, drawn from its bytes for its priority. nullopt if nothing may
+  // leave.
   std::optional<Decision> dead_letter(std::string_view raw) const;
   // One sentence for a person: "sent by anomaly: class 4 is not 1; p=1 u=0.23".
   std::string explain(const Batch& batch, const VerdictsView& verdicts, size_t row) const;

@@ -32,7 +32,9 @@ Document list(std::vector<Document> items) {
   out.at = {7, 4};
   return out;
 }
-Document sync_of(std::vector<Document> rules) { return map({{"budget", text("64KiB")}, {"rules", list(std::move(rules))}}); }
+Document sync_of(std::vector<Document> rules) {
+  return map({{"budget", text("64KiB")}, {"rules", list(std::move(rules))}});
+}
 Document rule(std::string name, std::vector<std::pair<std::string, Document>> fields) {
   return map({{std::move(name), map(std::move(fields))}});
 }
@@ -86,7 +88,8 @@ Document mixed_rules() {
 }
 
 TEST(Route, FirstMatchNamesTheReasonAndTheLargestRateDecides) {
-  const Document sync = sync_of({rule("sample", {{"rate", text("0.01")}}), rule("anomaly", {{"normal", text("1")}, {"rate", text("1")}})});
+  const Document sync = sync_of(
+      {rule("sample", {{"rate", text("0.01")}}), rule("anomaly", {{"normal", text("1")}, {"rate", text("1")}})});
   const Router router = make(sync);
   Rows rows;
   rows.add(1, 1, 1, 0.9F, 0);
@@ -112,9 +115,14 @@ TEST(Route, WeightsEstimateWithoutBias) {
     unsure_truth += rows.confidence[i] < 0.6F ? 1 : 0;
   }
   constexpr int kSeeds = 400;
-  struct Moments { double sum = 0, squares = 0; };
+  struct Moments {
+    double sum = 0, squares = 0;
+  };
   Moments count, sum, unsure;
-  const auto take = [](Moments& m, double x) { m.sum += x; m.squares += x * x; };
+  const auto take = [](Moments& m, double x) {
+    m.sum += x;
+    m.squares += x * x;
+  };
   Routed out;
   for (int seed = 0; seed < kSeeds; ++seed) {
     make(sync, static_cast<uint64_t>(seed)).run(rows.batch, rows.view(), out);
@@ -164,7 +172,8 @@ TEST(Route, PriorityIsUniformGivenSelection) {
   EXPECT_LT(chi_squared, 27.9);  // 9 degrees of freedom, 0.1 %
 }
 
-// B3: the same selection in any order, in any batches, and when a record is delivered twice; another node draws its own.
+// B3: the same selection in any order, in any batches, and when a record is delivered twice; another node draws its
+// own.
 TEST(Route, SelectionDependsOnTheRecordAlone) {
   const Rows rows = random_rows(500, 3);
   const Router router = make(mixed_rules());
@@ -175,7 +184,8 @@ TEST(Route, SelectionDependsOnTheRecordAlone) {
   order.push_back(17);  // delivered again
   Rows shuffled;
   for (const size_t i : order)
-    shuffled.add(rows.batch.event_time_ms[i], rows.batch.columns[0].numbers[i], rows.label[i], rows.confidence[i], rows.novelty[i]);
+    shuffled.add(rows.batch.event_time_ms[i], rows.batch.columns[0].numbers[i], rows.label[i], rows.confidence[i],
+                 rows.novelty[i]);
   Routed again;
   router.run(shuffled.batch, shuffled.view(), again);
   for (size_t i = 0; i < order.size(); ++i) {
@@ -214,7 +224,8 @@ TEST(Route, NeverStopsEverything) {
 }
 
 TEST(Route, ActionsCarryAPayloadAndAreCapped) {
-  const Document actions = map({{"actions", list({rule("stdout", {{"when", text("anomaly")}}), rule("file", {{"path", text("f")}, {"when", text("all")}})})}});
+  const Document actions = map({{"actions", list({rule("stdout", {{"when", text("anomaly")}}),
+                                                  rule("file", {{"path", text("f")}, {"when", text("all")}})})}});
   const Router router = make(mixed_rules(), 1, "n1", &actions);
   Rows rows;
   rows.add(5, 1.5, 1, 0.75F, 0.25F);
@@ -222,9 +233,10 @@ TEST(Route, ActionsCarryAPayloadAndAreCapped) {
   Routed out;
   router.run(rows.batch, rows.view(), out);
   ASSERT_EQ(out.acts.size(), 3U);
-  EXPECT_EQ(out.acts[0].payload,
-            R"({"event_time_ms":5,"node":"n1","pipeline":"pump","when":"anomaly","label":"4","score":0.75,"confidence":0.75,)"
-            R"("novelty":0.25,"values":{"x":1.5,"unit":"a\"b"}})");
+  EXPECT_EQ(
+      out.acts[0].payload,
+      R"({"event_time_ms":5,"node":"n1","pipeline":"pump","when":"anomaly","label":"4","score":0.75,"confidence":0.75,)"
+      R"("novelty":0.25,"values":{"x":1.5,"unit":"a\"b"}})");
   EXPECT_EQ(out.acts[2].payload,
             R"({"event_time_ms":6,"node":"n1","pipeline":"pump","when":"all","score":null,"confidence":0,"novelty":0,)"
             R"("values":{"x":null,"unit":"a\"b"}})");
@@ -239,8 +251,10 @@ TEST(Route, ExplainSaysWhy) {
   Rows rows;
   rows.add(5, 1.5, 1, 0.75F, 0.25F);
   rows.add(6, 1.5, 0, 0.95F, 0.25F);
-  EXPECT_EQ(router.explain(rows.batch, rows.view(), 0).substr(0, 50), "send by anomaly: class 4 is an anomaly (p=0.8 u=0.");
-  EXPECT_EQ(router.explain(rows.batch, rows.view(), 1).substr(0, 48), "keep: not drawn by sample: audit sample (p=0.05 ");
+  EXPECT_EQ(router.explain(rows.batch, rows.view(), 0).substr(0, 50),
+            "send by anomaly: class 4 is an anomaly (p=0.8 u=0.");
+  EXPECT_EQ(router.explain(rows.batch, rows.view(), 1).substr(0, 48),
+            "keep: not drawn by sample: audit sample (p=0.05 ");
 }
 
 std::string problems_of(const Document* route, const Document* sync, const ModelFacts& model = kModel) {
@@ -268,7 +282,8 @@ TEST(Route, FaultsAreNamedWithTheirPlace) {
   EXPECT_NE(problems_of(nullptr, &sync, {}).find("novel: needs a model"), std::string::npos);
   Document actions = map({{"actions", list({rule("stdout", {{"when", text("novel")}})})}});
   EXPECT_NE(problems_of(&actions, nullptr).find("'when: novel' needs above here"), std::string::npos);
-  actions = map({{"actions", list({rule("mqtt", {{"url", text("tcp://x")}, {"topic", text("a/#")}, {"when", text("all")}})})}});
+  actions = map(
+      {{"actions", list({rule("mqtt", {{"url", text("tcp://x")}, {"topic", text("a/#")}, {"when", text("all")}})})}});
   EXPECT_NE(problems_of(&actions, nullptr).find("must start with mqtt://"), std::string::npos);
   EXPECT_NE(problems_of(&actions, nullptr).find("no wildcards"), std::string::npos);
 }

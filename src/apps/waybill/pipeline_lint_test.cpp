@@ -6,7 +6,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "fixtures.h"
+#include "apps/waybill/test_pipeline.h"
 
 namespace wb::pipeline_tests {
 namespace {

@@ -2,7 +2,7 @@
 #include <cmath>
 #include <map>
 
-#include "fixtures.h"
+#include "apps/waybill/test_pipeline.h"
 
 namespace wb::pipeline_tests {
 namespace {
