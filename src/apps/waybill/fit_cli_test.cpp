@@ -153,6 +153,7 @@ TEST_F(FitCli, RegressionBinaryAndWeights) {
   const engine::Model model = std::move(engine::Model::load(*read_file(path("r.wbm"), 1 << 20))).value();
   EXPECT_EQ(model.objective(), engine::Objective::kRegression);
   EXPECT_FALSE(model.reference_scores().prediction.counts.empty());
+  EXPECT_NEAR(engine::unpack(model.bytes())->base_margins[0], 11.0, 0.6);  // it starts from the mean of y
   std::string csv = "x,w,label\n";
   for (int i = 0; i < 60; ++i)
     csv += std::to_string(i) + "," + std::to_string(1 + i % 3) + (i < 30 ? ",no\n" : ",yes\n");
@@ -162,6 +163,10 @@ TEST_F(FitCli, RegressionBinaryAndWeights) {
   ASSERT_EQ(two.code, 0) << two.message;
   EXPECT_EQ(std::move(engine::Model::load(*read_file(path("two.wbm"), 1 << 20))).value().features(),
             std::vector<std::string>{"x"});
+  ASSERT_EQ(
+      run({"fit", path("two.csv"), "--target", "label", "--drop", "w", "-o", path("even.wbm"), "--trees", "5"}).code,
+      0);
+  EXPECT_NE(*read_file(path("two.wbm"), 1 << 20), *read_file(path("even.wbm"), 1 << 20));  // weights weigh
 }
 
 }  // namespace
