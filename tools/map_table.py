@@ -16,7 +16,8 @@ def table(root: pathlib.Path) -> str:
         if module.doors == ["*"]:
             door = "every header"
         elif module.doors:
-            door += "".join(f", `{extra}`" for extra in module.doors)
+            extras = [f"`{module.name}/{extra}`" for extra in module.doors]
+            door = ", ".join(([door] if (root / "src" / module.door).exists() else []) + extras)
         elif module.name == "apps":
             door = "–"
         rows.append(f"| {module.name} | {module.kind} | {door} | {', '.join(module.uses) or '–'} | {', '.join(module.third) or '–'} |")
