@@ -93,13 +93,13 @@ TEST(FitData, JudgesAgainstTheTruth) {
   data.features = plain.features;
   data.labels = plain.labels;
   data.rows = {1, 2, 11, 12, 13};
-  data.targets = {1, 0, 0, 0, 1};
+  data.targets = {1, 0, 0, 0, 0};
   const Quality quality = judge(model, data);
-  EXPECT_DOUBLE_EQ(quality.accuracy, 0.6);
-  EXPECT_EQ(quality.classes[0].correct, 2U);
-  EXPECT_EQ(quality.classes[1].rows, 2U);
-  EXPECT_NEAR(quality.macro_f1, (2.0 * 2 / 6 + 2.0 * 1 / 4) / 2, 1e-12);
-  EXPECT_EQ(quality.confusions.size(), 2U);
+  EXPECT_DOUBLE_EQ(quality.accuracy, 0.8);
+  EXPECT_EQ(quality.classes[0].correct, 3U);
+  EXPECT_EQ(quality.classes[1].rows, 1U);
+  EXPECT_NEAR(quality.macro_f1, (2.0 * 3 / 7 + 2.0 * 1 / 3) / 2, 1e-12);
+  EXPECT_EQ(quality.confusions.size(), 1U);
   EXPECT_EQ(quality.reference.label_counts, (std::vector<uint64_t>{3, 2}));
   EXPECT_EQ(quality.reference.confidence_bins[17], 5U);  // logistic(2) = 0.8808
 }
