@@ -237,6 +237,7 @@ void HttpsServer::Impl::batch_done(const std::vector<SessionPtr>& batch, const s
       park(session);
   }
   for (const std::string& key : wakes) {
+    while (key.empty() && !parked_.empty()) resume(parked_.begin()->second);
     const auto found = parked_.find(key);
     if (found != parked_.end()) resume(found->second);
   }

@@ -51,7 +51,7 @@ class Service {
   // On the io thread, at once: no state.
   virtual RoutePolicy policy(std::string_view method, std::string_view path) const = 0;
   // On the database thread. Must fill in every call. `load_permille`: how full the queue is, 0 … 1000.
-  // Returns the keys whose parked calls should be resumed.
+  // Returns the keys whose parked calls should be resumed; "" = all.
   virtual std::vector<std::string> serve(const std::vector<ServerCall*>& calls, uint32_t load_permille) = 0;
   // On the database thread, about every `ServerOptions::tick_ms`. Returns keys as serve() does.
   virtual std::vector<std::string> tick() { return {}; }

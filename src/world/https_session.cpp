@@ -140,10 +140,10 @@ void HttpsSession::read_header() {
 }
 
 void HttpsSession::header_read(ErrorCode error) {
-  if (error == http::error::header_limit) return reject(431, "HEADERS_TOO_LARGE", "the request header is too long", "send fewer or shorter headers");
+  if (error == http::error::header_limit) return reject(431, "headers_too_large", "the request header is too long", "send fewer or shorter headers");
   if (error && error.category() == http::make_error_code(http::error::bad_method).category() && error != http::error::end_of_stream &&
       error != http::error::partial_message)
-    return reject(400, "NOT_HTTP", "this is not an HTTP/1.1 request", "see api/openapi.yaml");
+    return reject(400, "not_http", "this is not an HTTP/1.1 request", "see api/openapi.yaml");
   if (error) return failed(error);
   auto& message = parser_->get();
   call.request.method = std::string(message.method_string());
@@ -157,12 +157,12 @@ bool HttpsSession::refused_by_policy() {
   const std::string path = call.request.target.substr(0, call.request.target.find('?'));
   const RoutePolicy policy = host_.service().policy(call.request.method, path);
   if (!policy.anonymous && call.peer.kind == Peer::Kind::kAnonymous) {
-    reject(401, "CERTIFICATE_REQUIRED", "this path needs a client certificate",
+    reject(401, "no_certificate", "this path needs a client certificate",
            "use the admin credential of the hub, or enrol this node");
     return true;
   }
   if (!policy.known) {
-    reject(404, "NO_SUCH_PATH", "there is no such path", "see api/openapi.yaml");
+    reject(404, "not_found", "there is no such path", "see api/openapi.yaml");
     return true;
   }
   const auto length = parser_->content_length();
@@ -170,13 +170,13 @@ bool HttpsSession::refused_by_policy() {
   if (parser_->chunked()) expected = policy.body_bytes_max;
   if (length.has_value()) expected = static_cast<size_t>(*length);
   if (expected > policy.body_bytes_max) {
-    reject(413, "BODY_TOO_LARGE", "the body is longer than the " + std::to_string(policy.body_bytes_max) + " bytes allowed here",
+    reject(413, "too_large", "the body is longer than the " + std::to_string(policy.body_bytes_max) + " bytes allowed here",
            "send less at once");
     return true;
   }
   if (!host_.reserve_body(expected)) {
     host_.count_overload();
-    reject(503, "OVERLOADED", "too many bytes are on their way to this hub", "try again after Retry-After seconds");
+    reject(503, "overloaded", "too many bytes are on their way to this hub", "try again after Retry-After seconds");
     return true;
   }
   body_reserved_ = expected;
@@ -200,7 +200,7 @@ void HttpsSession::read_body_part() {
   expire_after(host_.options().body_ms);
   http::async_read_some(stream_, buffer_, *parser_, [self = shared_from_this()](ErrorCode error, size_t) {
     if (error == http::error::body_limit)
-      return self->reject(413, "BODY_TOO_LARGE", "the body is longer than allowed here", "send less at once");
+      return self->reject(413, "too_large", "the body is longer than allowed here", "send less at once");
     if (error) return self->failed(error);
     self->read_body_part();
   });
@@ -211,7 +211,7 @@ void HttpsSession::body_complete() {
   parser_.reset();
   if (host_.submit(shared_from_this())) return;
   host_.count_overload();
-  reject(503, "OVERLOADED", "this hub has more to do than it can take in", "try again after Retry-After seconds");
+  reject(503, "overloaded", "this hub has more to do than it can take in", "try again after Retry-After seconds");
 }
 
 void HttpsSession::reject(int status, std::string_view code, std::string_view message, std::string_view next) {

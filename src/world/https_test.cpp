@@ -310,6 +310,16 @@ TEST_F(Https, LongPollIsWokenByName) {
   EXPECT_EQ(server_->stats().parked, 0U);
 }
 
+TEST_F(Https, AnEmptyNameWakesAll) {
+  start();
+  std::vector<std::thread> pollers;
+  for (const char* name : {"gw-1", "gw-2"}) pollers.emplace_back([this, name] { EXPECT_EQ(call(node(name), "POST", "/v1/poll")->body, "woken"); });
+  service_.parked.acquire();
+  service_.parked.acquire();
+  EXPECT_EQ(call(node("n"), "POST", "/v1/wake/")->status, 200);
+  for (std::thread& poller : pollers) poller.join();
+}
+
 TEST_F(Https, ANewerLongPollOfTheSameNodeEndsTheOlder) {
   start();
   const TlsIdentity identity = node("gw-1");

@@ -85,7 +85,7 @@ struct Plan {
 
 Status fill(X509* certificate, X509* issuer, EVP_PKEY* subject_key, const Plan& plan) {
   std::string serial = random_bytes(16);
-  serial[0] = static_cast<char>(serial[0] & 0x7F);  // positive, and unguessable
+  serial[0] = static_cast<char>((serial[0] & 0x3F) | 0x40);  // positive, and always 16 bytes
   const BignumPtr number(BN_bin2bn(reinterpret_cast<const unsigned char*>(serial.data()), 16, nullptr));
   if (!number || BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate)) == nullptr)
     return openssl_error("set the serial number");
@@ -215,6 +215,15 @@ Result<CertificateFacts> read_certificate(std::string_view certificate_pem) {
   return facts;
 }
 
+Status check_pair(std::string_view certificate_pem, std::string_view key_pem) {
+  WB_TRY(const CertificatePtr certificate, parse_certificate(certificate_pem));
+  WB_TRY(const KeyPtr key, parse_key(key_pem));
+  const bool match = X509_check_private_key(certificate.get(), key.get()) == 1;
+  ERR_clear_error();
+  if (!match) return fail(Code::kInvalid, "the certificate and the private key do not belong together");
+  return ok_status();
+}
+
 Result<std::string> certificate_pin(std::string_view certificate_pem) {
   WB_TRY(const CertificatePtr certificate, parse_certificate(certificate_pem));
   return pin_of(certificate.get());
@@ -234,11 +243,7 @@ Result<CertificateAuthority> CertificateAuthority::create(std::string_view name,
 
 Result<CertificateAuthority> CertificateAuthority::load(std::string certificate_pem, std::string key_pem) {
   WB_TRY(const CertificatePtr certificate, parse_certificate(certificate_pem));
-  WB_TRY(const KeyPtr key, parse_key(key_pem));
-  if (X509_check_private_key(certificate.get(), key.get()) != 1) {
-    ERR_clear_error();
-    return fail(Code::kInvalid, "the CA's certificate and private key do not belong together");
-  }
+  WB_CHECK(check_pair(certificate_pem, key_pem));
   CertificateAuthority authority;
   WB_TRY(authority.pin_, pin_of(certificate.get()));
   authority.certificate_pem_ = std::move(certificate_pem);

@@ -39,6 +39,8 @@ struct CertificateFacts {
   int64_t not_after = 0;
 };
 Result<CertificateFacts> read_certificate(std::string_view certificate_pem);
+// kInvalid if the private key is not the certificate's.
+Status check_pair(std::string_view certificate_pem, std::string_view key_pem);
 // First 32 hex digits of the SHA-256 of the certificate's DER: travels in the enrolment token.
 Result<std::string> certificate_pin(std::string_view certificate_pem);
 

@@ -14,6 +14,11 @@ int main(int argc, char** argv) {
   wb::cli::add_release(app);
   wb::cli::add_pipeline(app);
 #endif
+  wb::cli::add_hub(app);
+  wb::cli::add_node(app);
+  wb::cli::add_rollout(app);
+  wb::cli::add_track(app);
+  wb::cli::add_dataset(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

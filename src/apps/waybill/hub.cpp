@@ -1,0 +1,112 @@
+// waybill hub: the control plane in one process. --data-dir is its only required flag; the first start makes the CA and the
+// admin credential and says what to do next.
+#include <CLI/CLI.hpp>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <memory>
+
+#include "apps/waybill/commands.h"
+#include "apps/waybill/hub_home.h"
+#include "apps/waybill/hub_service.h"
+#include "apps/waybill/output.h"
+#include "base/bytes.h"
+#include "world/https_client.h"
+
+namespace wb::cli {
+
+namespace {
+
+struct HubCommand {
+  std::string data_dir;
+  std::string listen = "127.0.0.1:7443";
+  std::vector<std::string> hosts;
+};
+
+template <class T>
+T value_or_exit(Result<T> result, int code) {
+  if (!result.ok()) throw Exit{code, result.error().text};
+  return std::move(result).value();
+}
+
+bool any_address(const std::string& address) { return address == "0.0.0.0" || address == "::"; }
+
+// The names that the certificate must carry beside loopback, the one people will use first.
+std::vector<std::string> names_of(const HubCommand& command, const std::string& address) {
+  std::vector<std::string> names = command.hosts;
+  char own[256] = {};
+  if (any_address(address) && ::gethostname(own, sizeof own - 1) == 0) names.emplace_back(own);
+  if (!any_address(address)) names.push_back(address);
+  return names;
+}
+
+// Port 0 is nothing to call, but a fine thing to listen on.
+std::pair<std::string, uint16_t> listen_of(const std::string& text) {
+  const bool any_port = text.ends_with(":0");
+  const auto endpoint = world::parse_endpoint(std::string_view(text).substr(0, text.size() - (any_port ? 2 : 0)));
+  if (!endpoint.ok()) throw Exit{kUsage, "--listen '" + text + "' is not an address and port; write it as 127.0.0.1:7443 or 0.0.0.0:7443"};
+  return {endpoint->host, any_port ? uint16_t{0} : endpoint->port};
+}
+
+// Each connection is a file descriptor; the soft limit of 1,024 would be the first thing a fleet meets.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+void print_next_steps(const HubHome& home, const std::string& url) {
+  std::printf("hub ready at %s · data %s · CA pin %s\n", url.c_str(), home.folder.c_str(), home.authority.pin().c_str());
+  if (home.first_start) {
+    const char* folder = home.folder.c_str();
+    std::printf("first start: made the CA and the admin credential in %s/admin\n", folder);
+    std::printf("next, on this machine:\n");
+    std::printf("  waybill node token create --data-dir %s\n", folder);
+    std::printf("  waybill-agent enroll --hub %s --token TOKEN --data-dir ./node-1\n", url.c_str());
+    std::printf("from another machine: copy %s/admin there, keep it secret, then\n", folder);
+    std::printf("  export WAYBILL_HUB=%s WAYBILL_CREDENTIALS=/path/to/admin\n", url.c_str());
+  }
+  std::fflush(stdout);
+}
+
+void run_hub(const HubCommand& command) {
+  spdlog::set_default_logger(spdlog::stderr_color_mt("hub"));
+  const auto [address, port] = listen_of(command.listen);
+  const std::vector<std::string> names = names_of(command, address);
+  HubHome home = value_or_exit(open_hub_home(command.data_dir, names, unix_ms_now() / 1'000), kFailed);
+  auto rows = value_or_exit(world::SqliteRows::open(home.folder + "/hub.db"), kFailed);
+  hub::HubConfig config;
+  config.ca_pin = home.authority.pin();
+  HubService service(config, std::move(rows), home.authority);
+  world::ServerOptions options;
+  options.address = address;
+  options.port = port;
+  options.certificate_pem = home.server.certificate_pem;
+  options.key_pem = home.server.key_pem;
+  options.ca_pem = home.authority.certificate_pem();
+  raise_descriptor_limit();
+  const auto server = value_or_exit(world::HttpsServer::listen(std::move(options), service), kFailed);
+  const std::string url = world::Endpoint{names.front(), server->port()}.url();
+  value_or_exit(write_hub_url(home, url), kFailed);
+  server->stop_on_signals();
+  print_next_steps(home, url);
+  server->run();
+  spdlog::info("stopped");
+}
+
+}  // namespace
+
+void add_hub(CLI::App& app) {
+  auto* sub = app.add_subcommand("hub", "run the control plane: enrols nodes, rolls out releases, takes in records");
+  const auto command = std::make_shared<HubCommand>();
+  sub->add_option("--data-dir", command->data_dir, "folder for everything the hub keeps; made if it is not there")->required();
+  sub->add_option("--listen", command->listen, "address:port; port 0 takes any free one")->capture_default_str();
+  sub->add_option("--host", command->hosts, "name or address under which nodes reach this hub; may be repeated");
+  sub->callback([command] { run_hub(*command); });
+}
+
+}  // namespace wb::cli

@@ -1,0 +1,202 @@
+// The hub as a person and a node meet it: data folder, token, enrolment, exchange, over real TLS on a free port.
+
+#include <gtest/gtest.h>
+
+#include <ctime>
+#include <memory>
+#include <thread>
+
+#include "apps/waybill/client.h"
+#include "apps/waybill/commands.h"
+#include "apps/waybill/hub_home.h"
+#include "apps/waybill/hub_service.h"
+#include "base/bytes.h"
+#include "world/test_folder.h"
+
+namespace wb::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using world::HttpRequest;
+
+TEST(HubHome, SecondStartFindsWhatTheFirstMade) {
+  const world::TestFolder folder;
+  const int64_t now = std::time(nullptr);
+  std::string pin;
+  std::string server;
+  {
+    const auto first = open_hub_home(folder.path("d"), {"hub.local"}, now).value();
+    EXPECT_TRUE(first.first_start);
+    pin = first.authority.pin();
+    server = first.server.certificate_pem;
+    const auto second_hub = open_hub_home(folder.path("d"), {"hub.local"}, now);
+    ASSERT_FALSE(second_hub.ok());
+    EXPECT_EQ(second_hub.error().code, Code::kExists);
+    EXPECT_NE(second_hub.error().text.find("hub (process"), std::string::npos);
+  }
+  {
+    const auto again = open_hub_home(folder.path("d"), {"hub.local"}, now).value();
+    EXPECT_FALSE(again.first_start);
+    EXPECT_EQ(again.authority.pin(), pin);
+    EXPECT_EQ(again.server.certificate_pem, server);
+  }
+  const auto renamed = open_hub_home(folder.path("d"), {"hub.local", "10.0.0.5"}, now).value();
+  EXPECT_NE(renamed.server.certificate_pem, server);
+}
+
+TEST(HubHome, RenewsBeforeItExpires) {
+  const world::TestFolder folder;
+  const int64_t now = std::time(nullptr);
+  const auto admin = [&] { return world::read_file(folder.path("d/admin/cert.pem"), 1 << 16).value(); };
+  std::string server = open_hub_home(folder.path("d"), {}, now)->server.certificate_pem;
+  const std::string first_admin = admin();
+  const int64_t later = now + world::kServerLifetimeSeconds - 10 * world::kDaySeconds;
+  EXPECT_NE(open_hub_home(folder.path("d"), {}, later)->server.certificate_pem, server);
+  EXPECT_NE(admin(), first_admin);
+}
+
+// I2 of the hub's own files: a pair that does not fit (a crash between two files) is made anew; the CA never is.
+TEST(HubHome, BrokenFilesAreMendedOrNamed) {
+  const world::TestFolder folder;
+  const int64_t now = std::time(nullptr);
+  { const auto home = open_hub_home(folder.path("d"), {}, now).value(); }
+  ASSERT_TRUE(world::write_file_atomic(folder.path("d/admin/key.pem"), world::make_p256_key_pem().value(), 0600).ok());
+  ASSERT_TRUE(world::write_file_atomic(folder.path("d/server.pem"), "rubbish", 0600).ok());
+  { const auto home = open_hub_home(folder.path("d"), {}, now).value(); }
+  const auto certificate = world::read_file(folder.path("d/admin/cert.pem"), 1 << 16).value();
+  EXPECT_TRUE(world::check_pair(certificate, world::read_file(folder.path("d/admin/key.pem"), 1 << 16).value()).ok());
+  ASSERT_TRUE(world::write_file_atomic(folder.path("d/ca.pem"), "rubbish", 0600).ok());
+  const auto broken = open_hub_home(folder.path("d"), {}, now);
+  ASSERT_FALSE(broken.ok());
+  EXPECT_NE(broken.error().text.find("ca.pem"), std::string::npos);
+  EXPECT_NE(broken.error().text.find("backup"), std::string::npos);
+}
+
+class RunningHub : public testing::Test {
+ protected:
+  void SetUp() override {
+    home_ = std::make_unique<HubHome>(open_hub_home(folder_.path("d"), {"127.0.0.1"}, std::time(nullptr)).value());
+    hub::HubConfig config;
+    config.ca_pin = home_->authority.pin();
+    service_ = std::make_unique<HubService>(config, world::SqliteRows::open(folder_.path("d/hub.db")).value(), home_->authority);
+    world::ServerOptions options;
+    options.port = 0;
+    options.certificate_pem = home_->server.certificate_pem;
+    options.key_pem = home_->server.key_pem;
+    options.ca_pem = home_->authority.certificate_pem();
+    server_ = world::HttpsServer::listen(std::move(options), *service_).value();
+    endpoint_ = world::Endpoint{"127.0.0.1", server_->port()};
+    ASSERT_TRUE(write_hub_url(*home_, endpoint_.url()).ok());
+    thread_ = std::thread([this] { server_->run(); });
+  }
+  void TearDown() override {
+    if (!server_) return;
+    server_->stop();
+    thread_.join();
+  }
+  AdminClient admin() { return AdminClient(HubOptions{"", "", folder_.path("d")}); }
+  std::string new_secret() {
+    const std::string token = admin().post("/v1/tokens", {{"lifetime", 60'000}}).value("token", std::string());
+    const auto parts = split(token, '-');
+    EXPECT_EQ(parts.size(), 3U) << token;
+    EXPECT_EQ(parts[2], home_->authority.pin());
+    return std::string(parts[1]);
+  }
+  // As the agent does: pin first, then the secret over a verified connection.
+  Result<world::HttpResponse> enrol(const std::string& secret, const std::string& key_pem, const std::string& name) {
+    const std::string ca = world::fetch_pinned_ca(endpoint_, home_->authority.pin(), 10'000).value();
+    wire::EnrolRequest request;
+    request.set_token(secret);
+    request.set_csr_der(world::make_csr_der(key_pem, name).value());
+    request.set_node_name(name);
+    return world::https_call(endpoint_, {ca, "", ""}, {"POST", "/v1/enrol", {}, wire::encode(request)}, {});
+  }
+  world::TlsIdentity enrolled(const std::string& name) {
+    const std::string key = world::make_p256_key_pem().value();
+    const auto answer = enrol(new_secret(), key, name);
+    EXPECT_EQ(answer->status, 200) << answer->body;
+    const auto response = wire::decode_enrol_response(answer->body).value();
+    return {response.ca_pem(), response.certificate_pem(), key};
+  }
+  HttpRequest exchange_request(uint32_t long_poll_ms) {
+    wire::ExchangeRequest request;
+    request.set_protocol(limits::kProtocol);
+    request.set_incarnation(std::string(16, 'i'));
+    request.set_boot(1);
+    request.set_long_poll_ms(long_poll_ms);
+    return {"POST", "/v1/exchange", {{"Content-Type", "application/x-protobuf"}}, wire::encode(request)};
+  }
+
+  world::TestFolder folder_;
+  std::unique_ptr<HubHome> home_;
+  std::unique_ptr<HubService> service_;
+  std::unique_ptr<world::HttpsServer> server_;
+  world::Endpoint endpoint_;
+  std::thread thread_;
+};
+
+// I1, I6: the key stays here; a token works once.
+TEST_F(RunningHub, EnrolsANodeOnceAndTalksToIt) {
+  const std::string secret = new_secret();
+  const std::string key = world::make_p256_key_pem().value();
+  const auto answer = enrol(secret, key, "gw-1");
+  ASSERT_TRUE(answer.ok()) << answer.error().text;
+  ASSERT_EQ(answer->status, 200) << answer->body;
+  const auto response = wire::decode_enrol_response(answer->body).value();
+  EXPECT_TRUE(world::check_pair(response.certificate_pem(), key).ok());
+  EXPECT_GE(enrol(secret, world::make_p256_key_pem().value(), "gw-2")->status, 400);  // the same token for another key
+  const world::TlsIdentity identity{response.ca_pem(), response.certificate_pem(), key};
+  const auto exchange = world::https_call(endpoint_, identity, exchange_request(0), {});
+  ASSERT_TRUE(exchange.ok()) << exchange.error().text;
+  EXPECT_EQ(exchange->status, 200) << exchange->body;
+  EXPECT_TRUE(wire::decode_exchange_response(exchange->body).ok());
+  const Json nodes = admin().get("/v1/nodes");
+  ASSERT_EQ(nodes["nodes"].size(), 1U) << nodes.dump();
+  EXPECT_EQ(nodes["nodes"][0]["id"], response.node_id());
+  // A node's certificate opens no administrator's door.
+  EXPECT_EQ(world::https_call(endpoint_, identity, {"GET", "/v1/nodes", {}, ""}, {})->status, 403);
+}
+
+// I4: a revoked node is refused although its certificate is still valid.
+TEST_F(RunningHub, RevokedNodeIsRefused) {
+  const world::TlsIdentity identity = enrolled("gw-1");
+  EXPECT_EQ(world::https_call(endpoint_, identity, exchange_request(0), {})->status, 200);
+  admin().post("/v1/nodes/gw-1/revoke", Json::object());
+  EXPECT_EQ(world::https_call(endpoint_, identity, exchange_request(0), {})->status, 403);
+}
+
+TEST_F(RunningHub, HoldsALongPollUntilItStops) {
+  const world::TlsIdentity identity = enrolled("gw-1");
+  ASSERT_EQ(world::https_call(endpoint_, identity, exchange_request(0), {})->status, 200);
+  Result<world::HttpResponse> held = fail(Code::kInternal, "not yet");
+  std::thread poller([&] { held = world::https_call(endpoint_, identity, exchange_request(50'000), {.deadline_ms = 60'000}); });
+  while (server_->stats().parked == 0) std::this_thread::yield();
+  server_->stop();
+  poller.join();
+  ASSERT_TRUE(held.ok()) << held.error().text;
+  EXPECT_EQ(held->status, 200) << held->body;
+}
+
+TEST_F(RunningHub, ErrorsCarryTheHubsOwnNextStep) {
+  try {
+    admin().get("/v1/nodes/nobody");
+    FAIL();
+  } catch (const Exit& exit) {
+    EXPECT_EQ(exit.code, kFailed);
+    EXPECT_NE(exit.message.find("nobody"), std::string::npos) << exit.message;
+    EXPECT_NE(exit.message.find("waybill node list"), std::string::npos) << exit.message;
+  }
+}
+
+TEST_F(RunningHub, BadSigningRequestIsRefusedByName) {
+  wire::EnrolRequest request;
+  request.set_token(new_secret());
+  request.set_csr_der("rubbish");
+  request.set_node_name("gw-1");
+  const auto answer = world::https_call(endpoint_, {home_->authority.certificate_pem(), "", ""}, {"POST", "/v1/enrol", {}, wire::encode(request)}, {});
+  ASSERT_TRUE(answer.ok());
+  EXPECT_EQ(answer->status, 400) << answer->body;
+}
+
+}  // namespace
+}  // namespace wb::cli
