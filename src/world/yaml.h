@@ -1,6 +1,7 @@
 #pragma once
 // YAML text becomes a Document (base/document.h) in which every node knows its line and column. Hostile text is refused
-// before it costs anything: size, depth, node count and what aliases may expand to are bounded. No exception leaves here.
+// before it costs anything: size, depth, node count and what aliases may expand to are bounded. No exception leaves
+// here.
 //
 // `${NAME:default}` and `${NAME}` in values are replaced from the environment (`$${` writes a literal `${`); a variable
 // that is not set and has no default is an error at its place. Keys are taken as written. Duplicate keys are kept as

@@ -18,7 +18,8 @@ std::string error_of(std::string_view text) {
 }
 
 TEST(Yaml, KnowsEveryPlaceAndKind) {
-  const auto parsed = parse_yaml("name: pump\nrules:\n  - novel: {above: 3.0}\n  - \"5\"\nempty:\nnull_too: ~\n", "p.yaml", no_env());
+  const auto parsed =
+      parse_yaml("name: pump\nrules:\n  - novel: {above: 3.0}\n  - \"5\"\nempty:\nnull_too: ~\n", "p.yaml", no_env());
   ASSERT_TRUE(parsed.ok()) << parsed.error().text;
   ASSERT_TRUE(parsed->is_map());
   EXPECT_EQ(parsed->find("name")->text, "pump");
@@ -43,8 +44,9 @@ TEST(Yaml, DuplicateKeysAreKeptForTheSpecToReport) {
 }
 
 TEST(Yaml, EnvironmentFillsValuesAndOnlyValues) {
-  const auto parsed = parse_yaml("url: 'mqtt://${HOST:localhost}:${PORT:1883}/'\nraw: $${HOST}\n${X:k}: 1\nnone: ${E:}\n", "p.yaml",
-                                 env_of("HOST", "broker"));
+  const auto parsed =
+      parse_yaml("url: 'mqtt://${HOST:localhost}:${PORT:1883}/'\nraw: $${HOST}\n${X:k}: 1\nnone: ${E:}\n", "p.yaml",
+                 env_of("HOST", "broker"));
   ASSERT_TRUE(parsed.ok()) << parsed.error().text;
   EXPECT_EQ(parsed->find("url")->text, "mqtt://broker:1883/");
   EXPECT_EQ(parsed->find("raw")->text, "${HOST}");
@@ -89,7 +91,8 @@ TEST(Yaml, EveryLimitHolds) {
 
 // Any byte may arrive: the answer is a Document or an error with a place, never an exception or a crash.
 TEST(Yaml, DamagedTextIsAnAnswer) {
-  const std::string good = "name: shuttle\nschema:\n  - {name: s1, type: number}\nroute: &r\n  actions: [stdout, *r2]\nx: |\n  text\n";
+  const std::string good =
+      "name: shuttle\nschema:\n  - {name: s1, type: number}\nroute: &r\n  actions: [stdout, *r2]\nx: |\n  text\n";
   for (size_t at = 0; at < good.size(); ++at) {
     for (const char byte : {'\t', '{', '*', '&', '\x80', '-', '%', '"'}) {
       std::string bad = good;

@@ -19,8 +19,10 @@ uint64_t encoded_bytes(const Batch& batch, size_t row, uint64_t fixed_bytes) {
   if (time != 0) bytes += 1 + varint_bytes(zigzag(time));
   uint64_t numbers_count = 0;
   for (const Column& column : batch.columns) {
-    if (column.type == ColumnType::kNumber) ++numbers_count;
-    else bytes += text_field_bytes(column.texts[row].size());
+    if (column.type == ColumnType::kNumber)
+      ++numbers_count;
+    else
+      bytes += text_field_bytes(column.texts[row].size());
   }
   if (numbers_count > 0) bytes += text_field_bytes(8 * numbers_count);
   return bytes;
@@ -87,8 +89,10 @@ void Pipeline::Parts::encode_row(const Batch& batch, size_t row, int64_t now_uni
   record.set_inclusion_probability(decision.probability);
   record.set_taken_unix_ms(now_unix_ms);
   for (const Column& column : batch.columns) {
-    if (column.type == ColumnType::kNumber) record.add_numbers(column.numbers[row]);
-    else record.add_texts(column.texts[row]);
+    if (column.type == ColumnType::kNumber)
+      record.add_numbers(column.numbers[row]);
+    else
+      record.add_texts(column.texts[row]);
   }
   if (inferrer) {
     wire::Verdict& verdict = *record.mutable_verdict();
@@ -152,7 +156,8 @@ void Pipeline::Parts::through(Batch batch, bool end, int64_t now_unix_ms, const 
 PipelineOutcome Pipeline::Parts::process(Batch batch, bool end, bool shadow, int64_t now_unix_ms) {
   PipelineOutcome out;
   out.counters.rows_in = batch.rows_count();
-  for (size_t row = 0; row < batch.rows_count(); ++row) out.counters.bytes_seen += encoded_bytes(batch, row, seen_fixed_bytes);
+  for (size_t row = 0; row < batch.rows_count(); ++row)
+    out.counters.bytes_seen += encoded_bytes(batch, row, seen_fixed_bytes);
   through(std::move(batch), end, now_unix_ms, [&](const Batch& rows) {
     score(rows, out);
     if (!shadow) route_rows(rows, now_unix_ms, out);
@@ -180,7 +185,8 @@ std::vector<Pipeline::Explained> Pipeline::Parts::explain(Batch batch, bool end,
         line.verdict = "not finite";
       } else if (inferrer) {
         const int32_t label = scored.label[row];
-        line.verdict = label >= 0 ? "label=" + inferrer->labels()[static_cast<size_t>(label)] + " confidence=" + shortest(scored.confidence[row])
+        line.verdict = label >= 0 ? "label=" + inferrer->labels()[static_cast<size_t>(label)] +
+                                        " confidence=" + shortest(scored.confidence[row])
                                   : "value=" + shortest(scored.score[row]);
         line.verdict += " novelty=" + shortest(scored.novelty[row]);
       }
@@ -236,7 +242,8 @@ std::vector<Pipeline::Explained> Pipeline::explain_flush(int64_t now_unix_ms) {
   return parts_->explain(Batch::with_schema(parts_->input), true, now_unix_ms);
 }
 
-std::optional<outbox::Offer> Pipeline::dead_letter(std::string_view raw, std::string_view reason, int64_t now_unix_ms) const {
+std::optional<outbox::Offer> Pipeline::dead_letter(std::string_view raw, std::string_view reason,
+                                                   int64_t now_unix_ms) const {
   const auto decision = parts_->router.dead_letter(raw);
   if (!decision) return std::nullopt;
   wire::RecordUp record;

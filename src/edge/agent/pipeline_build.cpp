@@ -1,5 +1,5 @@
-// From a Document to a runnable Pipeline. Every section is checked even if an earlier one is wrong, as far as that makes
-// sense: a person wants the whole list of faults, not the first.
+// From a Document to a runnable Pipeline. Every section is checked even if an earlier one is wrong, as far as that
+// makes sense: a person wants the whole list of faults, not the first.
 #include <algorithm>
 
 #include "edge/agent/pipeline_parts.h"
@@ -13,17 +13,31 @@ const Spec& pipeline_spec() {
   static const Spec spec{
       "pipeline",
       "One file: what comes in, what is computed, what is decided here and what goes upstream.",
-      {{.name = "name", .type = FieldType::kText, .summary = "lower-case letters, digits, '-', '_' and '.'", .required = true},
-       {.name = "schema", .type = FieldType::kDocument, .summary = "list of {name, type}: the fields that a source delivers", .required = true},
-       {.name = "event_time", .type = FieldType::kText, .summary = "input field that carries the time (Unix ms or RFC 3339); absent: arrival time"},
-       {.name = "extra_fields", .type = FieldType::kText, .summary = "what to do with input fields that the schema does not name",
-        .fallback = "ignore", .choices = {"ignore", "refuse"}},
+      {{.name = "name",
+        .type = FieldType::kText,
+        .summary = "lower-case letters, digits, '-', '_' and '.'",
+        .required = true},
+       {.name = "schema",
+        .type = FieldType::kDocument,
+        .summary = "list of {name, type}: the fields that a source delivers",
+        .required = true},
+       {.name = "event_time",
+        .type = FieldType::kText,
+        .summary = "input field that carries the time (Unix ms or RFC 3339); absent: arrival time"},
+       {.name = "extra_fields",
+        .type = FieldType::kText,
+        .summary = "what to do with input fields that the schema does not name",
+        .fallback = "ignore",
+        .choices = {"ignore", "refuse"}},
        {.name = "source", .type = FieldType::kDocument, .summary = "list of sources"},
        {.name = "transforms", .type = FieldType::kDocument, .summary = "list of transforms, in order"},
-       {.name = "infer", .type = FieldType::kDocument, .summary = "the model; absent: rows are routed without a verdict"},
+       {.name = "infer",
+        .type = FieldType::kDocument,
+        .summary = "the model; absent: rows are routed without a verdict"},
        {.name = "route", .type = FieldType::kDocument, .summary = "local actions"},
        {.name = "sync", .type = FieldType::kDocument, .summary = "what goes upstream"}},
-      "name: pump\nschema:\n  - {name: vib, type: number}\ninfer: {model: main}\nsync:\n  budget: 64KiB\n  rules:\n    - sample: {rate: 0.01}\n",
+      "name: pump\nschema:\n  - {name: vib, type: number}\ninfer: {model: main}\nsync:\n  budget: 64KiB\n  rules:\n    "
+      "- sample: {rate: 0.01}\n",
       ""};
   return spec;
 }
@@ -33,18 +47,25 @@ const Spec& schema_spec() {
       "schema",
       "One field that a source delivers; the order is the order of columns.",
       {{.name = "name", .type = FieldType::kText, .summary = "name of the field in the input", .required = true},
-       {.name = "type", .type = FieldType::kText, .summary = "what it holds", .fallback = "number", .choices = {"number", "text"}}},
-      "- {name: vib, type: number}", ""};
+       {.name = "type",
+        .type = FieldType::kText,
+        .summary = "what it holds",
+        .fallback = "number",
+        .choices = {"number", "text"}}},
+      "- {name: vib, type: number}",
+      ""};
   return spec;
 }
 
 const Spec& infer_spec() {
-  static const Spec spec{
-      "infer",
-      "Scores every row with a model of the release; its features are taken by name.",
-      {{.name = "model", .type = FieldType::kText, .summary = "name of the model: blob model/<name> of the release", .required = true}},
-      "infer: {model: main}",
-      "A row with NaN or infinite features is not scored; it is routed by the rule not_finite."};
+  static const Spec spec{"infer",
+                         "Scores every row with a model of the release; its features are taken by name.",
+                         {{.name = "model",
+                           .type = FieldType::kText,
+                           .summary = "name of the model: blob model/<name> of the release",
+                           .required = true}},
+                         "infer: {model: main}",
+                         "A row with NaN or infinite features is not scored; it is routed by the rule not_finite."};
   return spec;
 }
 
@@ -72,7 +93,8 @@ Schema read_schema(const Document* list, Problems& problems) {
     if (!values.has("name") || !values.has("type")) continue;
     FieldDef field{values.text("name"), values.text("type") == "text" ? ColumnType::kText : ColumnType::kNumber};
     if (field.name.empty() || field.name.size() > Schema::kNameBytesMax)
-      problems.add(values.at("name"), "schema.name: must have 1 to " + std::to_string(Schema::kNameBytesMax) + " bytes");
+      problems.add(values.at("name"),
+                   "schema.name: must have 1 to " + std::to_string(Schema::kNameBytesMax) + " bytes");
     else if (out.index_of(field.name) >= 0)
       problems.add(values.at("name"), "schema: field '" + field.name + "' is given twice");
     else
@@ -101,7 +123,8 @@ std::optional<engine::Model> read_model(const Document& section, std::span<const
     if (allow_missing && names.empty())
       unchecked.push_back("model '" + name + "' is not at hand: its features, class names and kind were not checked");
     else
-      problems.add(values.at("model"), "infer.model: there is no model '" + name + "'" + (names.empty() ? "" : suggestion(name, names)));
+      problems.add(values.at("model"),
+                   "infer.model: there is no model '" + name + "'" + (names.empty() ? "" : suggestion(name, names)));
     return std::nullopt;
   }
   auto model = engine::Model::load(blob->bytes);
@@ -130,7 +153,11 @@ std::string valid_text(std::string_view text, size_t bytes_max) {
   size_t i = 0;
   while (i < text.size() && out.size() < bytes_max) {
     const auto byte = static_cast<unsigned char>(text[i]);
-    const size_t length = byte < 0x80 ? 1 : byte >= 0xC2 && byte < 0xE0 ? 2 : byte >= 0xE0 && byte < 0xF0 ? 3 : byte >= 0xF0 && byte < 0xF5 ? 4 : 0;
+    const size_t length = byte < 0x80                   ? 1
+                          : byte >= 0xC2 && byte < 0xE0 ? 2
+                          : byte >= 0xE0 && byte < 0xF0 ? 3
+                          : byte >= 0xF0 && byte < 0xF5 ? 4
+                                                        : 0;
     bool whole = length > 0 && i + length <= text.size() && out.size() + length <= bytes_max;
     for (size_t j = 1; whole && j < length; ++j) whole = (static_cast<unsigned char>(text[i + j]) & 0xC0) == 0x80;
     // Overlong forms and surrogates hide in the second byte.
@@ -140,8 +167,10 @@ std::string valid_text(std::string_view text, size_t bytes_max) {
           (byte == 0xF4 && second > 0x8F))
         whole = false;
     }
-    if (whole) out += text.substr(i, length);
-    else out += '?';
+    if (whole)
+      out += text.substr(i, length);
+    else
+      out += '?';
     i += whole ? length : 1;
   }
   return out;
@@ -166,8 +195,8 @@ std::vector<Pipeline::Section> Pipeline::sections() {
           {"sync.rules", true, route::rule_specs()}};
 }
 
-Result<Pipeline> Pipeline::build(const Document& document, std::span<const BlobView> blobs, const PipelineOptions& options,
-                                 Problems& problems) {
+Result<Pipeline> Pipeline::build(const Document& document, std::span<const BlobView> blobs,
+                                 const PipelineOptions& options, Problems& problems) {
   const size_t before = problems.items().size();
   const auto clean_since = [&problems](size_t mark) { return problems.items().size() == mark; };
   auto parts = std::make_unique<Parts>();
@@ -177,8 +206,8 @@ Result<Pipeline> Pipeline::build(const Document& document, std::span<const BlobV
   if (head.has("name")) {
     parts->name = head.text("name");
     if (!valid_name(parts->name))
-      problems.add(head.at("name"), "name: '" + parts->name.substr(0, 70) + "' must be 1 to " + std::to_string(kNameBytesMax) +
-                                        " lower-case letters, digits, '-', '_' or '.'");
+      problems.add(head.at("name"), "name: '" + parts->name.substr(0, 70) + "' must be 1 to " +
+                                        std::to_string(kNameBytesMax) + " lower-case letters, digits, '-', '_' or '.'");
   }
   if (head.has("event_time")) parts->event_time = head.text("event_time");
   if (head.has("extra_fields")) parts->refuse_extra = head.text("extra_fields") == "refuse";
@@ -193,7 +222,8 @@ Result<Pipeline> Pipeline::build(const Document& document, std::span<const BlobV
   const bool columns_known = schema_good && clean_since(before_chain);
   if (columns_known) parts->record_schema = parts->chain.output_schema();
   if (parts->record_schema.fields.size() > Schema::kFieldsMax)
-    problems.add(section_of(document, "transforms").at, "transforms: more than " + std::to_string(Schema::kFieldsMax) + " columns come out");
+    problems.add(section_of(document, "transforms").at,
+                 "transforms: more than " + std::to_string(Schema::kFieldsMax) + " columns come out");
   parts->record_schema_id = parts->record_schema.id();
 
   route::ModelFacts facts;

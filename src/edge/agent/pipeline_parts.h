@@ -33,7 +33,7 @@ struct Pipeline::Parts {
   uint64_t seen_fixed_bytes = 0;  // of an input row as a record: all but its values and its time
   uint64_t filtered_before = 0;   // the chain counts since build, an outcome since the last one
   uint64_t late_before = 0;
-  infer::Scored scored;           // reused from batch to batch; empty without a model
+  infer::Scored scored;  // reused from batch to batch; empty without a model
   route::Routed routed;
   wire::RecordUp record_scratch;
 
@@ -41,7 +41,8 @@ struct Pipeline::Parts {
   void score(const Batch& batch, PipelineOutcome& out);
   void note_scores(wire::ScoreSketch& sketch) const;
   void route_rows(const Batch& batch, int64_t now_unix_ms, PipelineOutcome& out);
-  void encode_row(const Batch& batch, size_t row, int64_t now_unix_ms, const route::Decision& decision, outbox::Offer& offer);
+  void encode_row(const Batch& batch, size_t row, int64_t now_unix_ms, const route::Decision& decision,
+                  outbox::Offer& offer);
   template <class Each>
   void through(Batch batch, bool end, int64_t now_unix_ms, const Each& each);
   PipelineOutcome process(Batch batch, bool end, bool shadow, int64_t now_unix_ms);

@@ -15,11 +15,13 @@ Result<Inferrer> Inferrer::build(engine::Model model, const Schema& in, Position
   for (const std::string& name : out.model_.features()) {
     const int column = in.index_of(name);
     if (column < 0) {
-      problems.add(at, "infer: the model needs a number column '" + name + "', which does not arrive here" + suggestion(name, names));
+      problems.add(at, "infer: the model needs a number column '" + name + "', which does not arrive here" +
+                           suggestion(name, names));
       continue;
     }
     if (in.fields[static_cast<size_t>(column)].type != ColumnType::kNumber) {
-      problems.add(at, "infer: the model needs column '" + name + "' as a number, but it is text; add a cast before infer");
+      problems.add(at,
+                   "infer: the model needs column '" + name + "' as a number, but it is text; add a cast before infer");
       continue;
     }
     Feature feature;
@@ -41,7 +43,8 @@ void Inferrer::learn_sketches() {
     Feature& feature = features_[i];
     double total = 0;
     for (const uint64_t count : sketch.counts) total += static_cast<double>(count);
-    const double cells = total + 0.5 * static_cast<double>(sketch.counts.size());  // Krichevsky–Trofimov: no bin is impossible
+    const double cells =
+        total + 0.5 * static_cast<double>(sketch.counts.size());  // Krichevsky–Trofimov: no bin is impossible
     double expected = 0;
     double squares = 0;
     for (const uint64_t count : sketch.counts) {

@@ -1,14 +1,17 @@
 #pragma once
-// infer: features → scores with a confidence. Takes the columns that the model names out of a batch, converts them to f32,
-// predicts, and says for each row what the model answered, how sure it is, and how unlike the training data the row is.
+// infer: features → scores with a confidence. Takes the columns that the model names out of a batch, converts them to
+// f32, predicts, and says for each row what the model answered, how sure it is, and how unlike the training data the
+// row is.
 //
-// A row with NaN or an infinity in a feature (also one that overflows f32) is "not finite": label -1, confidence 0, never
-// confident; the router sends it by its own rule. NaN passes as "missing" only if the model says that it expects missing.
+// A row with NaN or an infinity in a feature (also one that overflows f32) is "not finite": label -1, confidence 0,
+// never confident; the router sends it by its own rule. NaN passes as "missing" only if the model says that it expects
+// missing.
 //
-// Novelty, ≥ 0, in standard deviations of surprise: each feature's surprise is −log2 of the probability of its quantile bin
-// in the training sketch; a value outside the training range [min, max] counts as log2(N + 1) bits (rule of succession)
-// plus log2(1 + distance / range). The sum over features minus its expectation, divided by its standard deviation (at
-// least kNoveltySpreadMin bits a feature), cut at 0. A model without sketches has novelty 0 for every row.
+// Novelty, ≥ 0, in standard deviations of surprise: each feature's surprise is −log2 of the probability of its quantile
+// bin in the training sketch; a value outside the training range [min, max] counts as log2(N + 1) bits (rule of
+// succession) plus log2(1 + distance / range). The sum over features minus its expectation, divided by its standard
+// deviation (at least kNoveltySpreadMin bits a feature), cut at 0. A model without sketches has novelty 0 for every
+// row.
 //
 // One caller at a time: run() reuses buffers of the Inferrer.
 
@@ -41,7 +44,7 @@ class Inferrer {
   // Features are matched by name; a missing or non-number column is a problem at `at` with the nearest name.
   static Result<Inferrer> build(engine::Model model, const Schema& in, Position at, Problems& problems);
 
-  void run(const Batch& batch, Scored& out);  // batch.schema is the one given to build()
+  void run(const Batch& batch, Scored& out);       // batch.schema is the one given to build()
   const std::vector<std::string>& labels() const;  // empty for regression
   const engine::Model& model() const { return model_; }
 
@@ -61,10 +64,10 @@ class Inferrer {
 
   engine::Model model_;
   std::vector<Feature> features_;
-  double spread_ = 0;            // standard deviation of the summed surprise; 0: no sketches
-  std::vector<float> inputs_;    // f32[rows, features], row-major, NaN = missing
-  std::vector<float> margins_;   // f32[rows, outputs]
-  std::vector<float> answers_;   // f32[rows, answers]
+  double spread_ = 0;           // standard deviation of the summed surprise; 0: no sketches
+  std::vector<float> inputs_;   // f32[rows, features], row-major, NaN = missing
+  std::vector<float> margins_;  // f32[rows, outputs]
+  std::vector<float> answers_;  // f32[rows, answers]
 };
 
 }  // namespace wb::infer

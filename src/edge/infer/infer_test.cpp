@@ -50,7 +50,8 @@ engine::Model load(const PlainModel& plain) {
 
 // Columns in another order than the features, with a text between: matching is by name.
 Batch batch_of(std::vector<std::pair<double, double>> rows) {
-  Batch batch = Batch::with_schema({{{"y", ColumnType::kNumber}, {"unit", ColumnType::kText}, {"x", ColumnType::kNumber}}});
+  Batch batch =
+      Batch::with_schema({{{"y", ColumnType::kNumber}, {"unit", ColumnType::kText}, {"x", ColumnType::kNumber}}});
   for (const auto& [x, y] : rows) {
     batch.columns[0].numbers.push_back(y);
     batch.columns[1].texts.emplace_back("a");
