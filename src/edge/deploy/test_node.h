@@ -34,6 +34,7 @@ class TestNode {
   // Faults.
   int64_t power_cut_before = -1;  // effects from now on that still happen
   bool store_fails = false;
+  bool slow_store = false;  // nothing is durable before everything else has had its turn
   std::set<std::string> disk_full_for;
 
   // What is durable.
@@ -65,6 +66,11 @@ class TestNode {
   bool live() {
     if (!machine_) boot();
     for (int round = 0; machine_ && round < 400; ++round) {
+      if (queue_.empty() && !held_.empty()) {
+        const Store store = std::move(held_.front());
+        held_.pop_front();
+        make_durable(store);
+      }
       if (queue_.empty()) {
         if (hub_is_there && contacts_left_ > 0) {
           --contacts_left_;
@@ -92,6 +98,7 @@ class TestNode {
   void power_cut() {
     machine_.reset();
     queue_.clear();
+    held_.clear();
     wake_at_ = kNever;
     running.clear();
     safe_mode = false;
@@ -157,6 +164,10 @@ class TestNode {
       queue_.push_back(StoreFailed{effect.ticket, fail(Code::kFull, "disk is full")});
       return;
     }
+    if (slow_store) return held_.push_back(effect);
+    make_durable(effect);
+  }
+  void make_durable(const Store& effect) {
     for (const StoreOp& op : effect.ops) {
       if (op.erase) rows.erase(op.key);
       else rows[op.key] = op.value;
@@ -228,6 +239,7 @@ class TestNode {
   Config config_;
   std::unique_ptr<Deploy> machine_;
   std::deque<Event> queue_;
+  std::deque<Store> held_;
   Moment now_;
   Instant wake_at_ = kNever;
   int contacts_left_ = 0;
