@@ -21,7 +21,7 @@ bool is_digest(std::string_view text) {
 }
 
 Error slot_error(std::string_view what, const std::string& path, int number) {
-  const Code code = number == ENOENT                          ? Code::kNotFound
+  const Code code = number == ENOENT                       ? Code::kNotFound
                     : number == ENOSPC || number == EDQUOT ? Code::kFull
                                                            : Code::kInternal;
   return fail(code, "cannot ", what, " ", path, ": ", std::strerror(number),
@@ -57,7 +57,8 @@ Result<Slots> Slots::open(std::string folder, uint64_t bytes_max) {
 }
 
 Result<std::string> Slots::path_of(const std::string& digest) const {
-  if (!is_digest(digest)) return fail(Code::kInvalid, "a slot is named by 64 lower-case hex digits, not by '", digest.substr(0, 80), "'");
+  if (!is_digest(digest))
+    return fail(Code::kInvalid, "a slot is named by 64 lower-case hex digits, not by '", digest.substr(0, 80), "'");
   return folder_ + "/" + digest;
 }
 
@@ -77,7 +78,9 @@ Result<std::vector<Slots::File>> Slots::list() const {
   std::sort(files.begin(), files.end(), [](const File& a, const File& b) {
     return a.digest != b.digest ? a.digest < b.digest : a.sealed > b.sealed;
   });
-  files.erase(std::unique(files.begin(), files.end(), [](const File& a, const File& b) { return a.digest == b.digest; }), files.end());
+  files.erase(
+      std::unique(files.begin(), files.end(), [](const File& a, const File& b) { return a.digest == b.digest; }),
+      files.end());
   if (files.size() > kFilesMax) files.resize(kFilesMax);
   return files;
 }
@@ -85,7 +88,8 @@ Result<std::vector<Slots::File>> Slots::list() const {
 Result<uint64_t> Slots::write(const std::string& digest, uint64_t offset, std::string_view bytes) {
   WB_TRY(const std::string path, path_of(digest));
   if (offset > bytes_max_ || bytes.size() > bytes_max_ - offset)
-    return fail(Code::kInvalid, "slot ", digest.substr(0, 12), " would grow beyond the ", std::to_string(bytes_max_), " bytes allowed");
+    return fail(Code::kInvalid, "slot ", digest.substr(0, 12), " would grow beyond the ", std::to_string(bytes_max_),
+                " bytes allowed");
   const std::string part = path + std::string(kPart);
   const bool made = size_of(part) < 0;
   const OpenFile file(part, O_WRONLY | O_CREAT);

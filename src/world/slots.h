@@ -5,8 +5,9 @@
 //   slots/<64 hex>.part   being fetched; every write is durable before it is reported
 //   slots/<64 hex>        sealed: complete and renamed. Its digest is still checked each time it is loaded.
 //
-// Sealing is fsync, rename, fsync of the folder: after a power cut there is the old or the new, never a half (S1). Content
-// is not judged here. Anything else in the folder is left alone and not listed. Not thread-safe: one caller at a time.
+// Sealing is fsync, rename, fsync of the folder: after a power cut there is the old or the new, never a half (S1).
+// Content is not judged here. Anything else in the folder is left alone and not listed. Not thread-safe: one caller at
+// a time.
 
 #include <cstdint>
 #include <string>

@@ -22,7 +22,8 @@ using Json = nlohmann::ordered_json;
 
 template <class T>
 T or_exit(Result<T> result) {
-  if (!result.ok()) throw Exit{result.error().code == Code::kInvalid ? kBadConfiguration : kFailed, result.error().text};
+  if (!result.ok())
+    throw Exit{result.error().code == Code::kInvalid ? kBadConfiguration : kFailed, result.error().text};
   return std::move(result).value();
 }
 
@@ -48,9 +49,11 @@ void create_key(const Options& options) {
   OPENSSL_cleanse(text.data(), text.size());
   OPENSSL_cleanse(seed.data(), seed.size());
   or_exit(written);
-  std::printf("private key  %s (keep it: whoever has it can release)\npublic key   %s\nkey id       %s\n"
-              "next: waybill release key trust %s\n",
-              options.out.c_str(), hex_encode(public_key).c_str(), wire::key_id(public_key).c_str(), hex_encode(public_key).c_str());
+  std::printf(
+      "private key  %s (keep it: whoever has it can release)\npublic key   %s\nkey id       %s\n"
+      "next: waybill release key trust %s\n",
+      options.out.c_str(), hex_encode(public_key).c_str(), wire::key_id(public_key).c_str(),
+      hex_encode(public_key).c_str());
 }
 
 void build(Options& options) {
@@ -62,8 +65,8 @@ void build(Options& options) {
   if (options.out.empty()) options.out = inputs.name + "-" + inputs.version + ".wbr";
   or_exit(world::write_file_atomic(options.out, artifact, 0644));
   std::printf("%s@%s  %s  %s\n%s\nnext: waybill release push %s\n", inputs.name.c_str(), inputs.version.c_str(),
-              format_size_bytes(static_cast<int64_t>(artifact.size())).c_str(), options.out.c_str(), sha256_hex(artifact).c_str(),
-              options.out.c_str());
+              format_size_bytes(static_cast<int64_t>(artifact.size())).c_str(), options.out.c_str(),
+              sha256_hex(artifact).c_str(), options.out.c_str());
 }
 
 Json to_json(const wire::Release& release, size_t size) {
@@ -75,7 +78,8 @@ Json to_json(const wire::Release& release, size_t size) {
   json["blobs"] = Json::array();
   for (const wire::Blob& blob : release.manifest.blobs())
     json["blobs"].push_back({{"name", blob.name()}, {"size_bytes", blob.size_bytes()}, {"sha256", blob.sha256()}});
-  json["features"] = std::vector<std::string>(release.manifest.feature_names().begin(), release.manifest.feature_names().end());
+  json["features"] =
+      std::vector<std::string>(release.manifest.feature_names().begin(), release.manifest.feature_names().end());
   json["labels"] = std::vector<std::string>(release.manifest.reference_scores().labels().begin(),
                                             release.manifest.reference_scores().labels().end());
   json["self_test_rows"] = release.manifest.self_test().rows();
@@ -91,14 +95,15 @@ void show_file(const Options& options) {
   const Result<wire::Release> opened = wire::inspect_release(artifact);
   if (!opened.ok()) throw Exit{kFailed, options.what + ": " + opened.error().text};
   if (print_structured(options.format, to_json(*opened, artifact.size()))) return;
-  std::printf("%s  %s\n%s\n", opened->full_name().c_str(), format_size_bytes(static_cast<int64_t>(artifact.size())).c_str(),
-              opened->digest.c_str());
+  std::printf("%s  %s\n%s\n", opened->full_name().c_str(),
+              format_size_bytes(static_cast<int64_t>(artifact.size())).c_str(), opened->digest.c_str());
   TextTable table({"BLOB", "SIZE", "SHA-256"});
   for (const wire::Blob& blob : opened->manifest.blobs())
     table.row({blob.name(), format_size_bytes(static_cast<int64_t>(blob.size_bytes())), blob.sha256().substr(0, 12)});
   std::fputs(table.text().c_str(), stdout);
-  std::printf("%d features, %d classes, %u self-test rows, reference of %llu records\n", opened->manifest.feature_names_size(),
-              opened->manifest.reference_scores().labels_size(), opened->manifest.self_test().rows(),
+  std::printf("%d features, %d classes, %u self-test rows, reference of %llu records\n",
+              opened->manifest.feature_names_size(), opened->manifest.reference_scores().labels_size(),
+              opened->manifest.self_test().rows(),
               static_cast<unsigned long long>(opened->manifest.reference_scores().records()));
 }
 
@@ -129,11 +134,13 @@ void push(const Options& options) {
   const Result<wire::Release> opened = wire::inspect_release(artifact);
   if (!opened.ok()) throw Exit{kFailed, options.what + ": " + opened.error().text};
   AdminClient client(options.hub);
-  client.call({"POST", "/v1/releases", {{"Content-Type", "application/octet-stream"}}, artifact}, {.deadline_ms = 300'000});
-  const Json pushed = {{"name", opened->manifest.name()}, {"version", opened->manifest.version()}, {"digest", opened->digest}};
+  client.call({"POST", "/v1/releases", {{"Content-Type", "application/octet-stream"}}, artifact},
+              {.deadline_ms = 300'000});
+  const Json pushed = {
+      {"name", opened->manifest.name()}, {"version", opened->manifest.version()}, {"digest", opened->digest}};
   if (print_structured(options.format, pushed)) return;
-  std::printf("pushed %s  %s\nnext: waybill rollout start %s --to 'SELECTOR'\n", opened->full_name().c_str(), opened->digest.c_str(),
-              opened->full_name().c_str());
+  std::printf("pushed %s  %s\nnext: waybill rollout start %s --to 'SELECTOR'\n", opened->full_name().c_str(),
+              opened->digest.c_str(), opened->full_name().c_str());
 }
 
 void trust(const Options& options) {
@@ -162,7 +169,8 @@ void add_release(CLI::App& app) {
   add_hub_options(*truster, options->hub);
   truster->callback([options] { trust(*options); });
 
-  CLI::App* builder = release->add_subcommand("build", "put a pipeline and its model into one signed file; same inputs, same bytes");
+  CLI::App* builder =
+      release->add_subcommand("build", "put a pipeline and its model into one signed file; same inputs, same bytes");
   builder->add_option("--name", options->inputs.name, "name of the release")->required();
   builder->add_option("--version", options->inputs.version, "version of the release")->required();
   builder->add_option("--pipeline", options->inputs.pipeline_file, "pipeline YAML")->required();

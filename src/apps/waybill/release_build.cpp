@@ -5,6 +5,7 @@
 
 #include "base/checksum.h"
 #include "base/signature.h"
+#include "edge/agent/pipeline.h"
 #include "edge/deploy/deploy.h"
 #include "engine/engine.h"
 #include "world/yaml.h"
@@ -13,14 +14,6 @@ namespace wb::cli {
 namespace {
 
 constexpr std::string_view kKeyMagic = "waybill-release-key-1 ";
-
-// The name under which the pipeline's `infer` looks for its model; "" if it has none.
-std::string wanted_model(const Document& pipeline) {
-  const Document* infer = pipeline.find("infer");
-  if (infer == nullptr) return "";
-  const Document* model = infer->find("model");
-  return model != nullptr && !model->text.empty() ? model->text : "main";
-}
 
 // Thresholds of the first rules that have them: what the reports call unsure and novel.
 void copy_thresholds(const Document& pipeline, wire::Manifest& manifest) {
@@ -37,21 +30,18 @@ void copy_thresholds(const Document& pipeline, wire::Manifest& manifest) {
   }
 }
 
-// The columns that the pipeline's file declares.
-Status copy_schema(const Document& pipeline, wire::Manifest& manifest) {
-  const Document* fields = pipeline.find("schema");
-  if (fields == nullptr || fields->items.empty()) return ok_status();
-  Schema schema;
-  for (const Document& field : fields->items) {
-    const Document* name = field.find("name");
-    const Document* type = field.find("type");
-    if (name == nullptr || type == nullptr || (type->text != "number" && type->text != "text"))
-      return fail(Code::kInvalid, std::to_string(field.at.line), ":", std::to_string(field.at.column),
-                  ": a schema field is {name: …, type: number | text}");
-    schema.fields.push_back({name->text, type->text == "text" ? ColumnType::kText : ColumnType::kNumber});
-  }
-  *manifest.mutable_schema() = wire::to_wire(schema);
-  return ok_status();
+// Building is checking: what lint would say, this says too.
+Result<Pipeline> check_pipeline(const Document& document, const ReleaseInputs& inputs, const std::string& blob_name) {
+  std::vector<BlobView> blobs;
+  if (!blob_name.empty()) blobs.push_back({blob_name, inputs.model});
+  PipelineOptions options;
+  options.node_id = "release-build";
+  Problems problems;
+  Result<Pipeline> pipeline = Pipeline::build(document, blobs, options, problems);
+  if (!pipeline.ok() && !problems.empty())
+    return Error{Code::kInvalid, std::string(trim(problems.format(inputs.pipeline_file)))};
+  if (!pipeline.ok()) return pipeline.error().within(inputs.pipeline_file);
+  return pipeline;
 }
 
 void copy_model(const engine::Model& model, wire::Manifest& manifest) {
@@ -89,28 +79,30 @@ Status check_name(std::string_view what, const std::string& text) {
 Result<Bytes> build_release_file(const ReleaseInputs& inputs) {
   WB_CHECK(check_name("name", inputs.name));
   WB_CHECK(check_name("version", inputs.version));
-  // Variables of this machine's environment have no place in a release; nodes fill in their own.
+  // For the checks only: what is released is the text as written, and nodes fill in their own variables.
   WB_TRY(const Document pipeline, world::parse_yaml(inputs.pipeline, inputs.pipeline_file, world::process_env()));
   wire::ReleaseContent content;
   content.manifest.set_name(inputs.name);
   content.manifest.set_version(inputs.version);
   content.contents.emplace_back(std::string(deploy::kPipelineBlob), inputs.pipeline);
   copy_thresholds(pipeline, content.manifest);
-  const Status schema = copy_schema(pipeline, content.manifest);
-  if (!schema.ok()) return schema.error().within(inputs.pipeline_file);
-
-  const std::string wanted = wanted_model(pipeline);
+  const std::string wanted = Pipeline::model_name(pipeline).value_or("");
   if (wanted.empty() != inputs.model_file.empty())
-    return wanted.empty() ? fail(Code::kInvalid, inputs.pipeline_file, " has no 'infer', so a model has no use; leave out --model")
-                          : fail(Code::kInvalid, inputs.pipeline_file, " asks for model '", wanted, "'; give it with --model FILE");
+    return wanted.empty()
+               ? fail(Code::kInvalid, inputs.pipeline_file, " has no 'infer', so a model has no use; leave out --model")
+               : fail(Code::kInvalid, inputs.pipeline_file, " asks for model '", wanted,
+                      "'; give it with --model FILE");
+  const std::string blob_name = wanted.empty() ? "" : std::string(deploy::kModelPrefix) + wanted;
   if (!wanted.empty()) {
     const Result<engine::Model> model = engine::Model::load(inputs.model);
     if (!model.ok()) return model.error().within(inputs.model_file);
     if (model->self_test().rows.empty())
       return fail(Code::kInvalid, inputs.model_file, " has no self-test rows; make it with `waybill fit`");
     copy_model(*model, content.manifest);
-    content.contents.emplace_back(std::string(deploy::kModelPrefix) + wanted, inputs.model);
+    content.contents.emplace_back(blob_name, inputs.model);
   }
+  WB_TRY(const Pipeline built, check_pipeline(pipeline, inputs, blob_name));
+  *content.manifest.mutable_schema() = wire::to_wire(built.input_schema());
   WB_TRY(const std::string public_key, ed25519_public_key(inputs.seed));
   WB_TRY(Bytes artifact, wire::build_release(std::move(content), inputs.seed));
   wire::Desired as_assigned;

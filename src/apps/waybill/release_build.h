@@ -1,6 +1,7 @@
 #pragma once
-// What goes into a release: the pipeline file as it is, the model package as it is, and, so that a node can judge it without
-// opening the model, copies of the model's self-test, sketches, reference scores and feature names in the signed manifest.
+// What goes into a release: the pipeline file as it is, the model package as it is, and, so that a node can judge it
+// without opening the model, copies of the model's self-test, sketches, reference scores and feature names in the
+// signed manifest.
 
 #include <string>
 

@@ -86,7 +86,8 @@ TEST_F(ReleaseBuild, ASelfTestThatDoesNotReproduceIsRefused) {
     desired.set_size_bytes(bytes.size());
     const auto checked = deploy::verify_release(bytes, desired, {*ed25519_public_key(inputs.seed)});
     ASSERT_TRUE(std::holds_alternative<deploy::Refusal>(checked));
-    EXPECT_EQ(std::get<deploy::Refusal>(checked).code, "DEPLOY_REJECTED/SELF_TEST") << std::get<deploy::Refusal>(checked).text;
+    EXPECT_EQ(std::get<deploy::Refusal>(checked).code, "DEPLOY_REJECTED/SELF_TEST")
+        << std::get<deploy::Refusal>(checked).text;
   }
 }
 
@@ -100,7 +101,8 @@ TEST_F(ReleaseBuild, DamagedBytesAreRefused) {
   EXPECT_TRUE(std::holds_alternative<wire::Release>(deploy::verify_release(good, desired, keys)));
   for (size_t cut = 0; cut < good.size(); cut += 7)
     EXPECT_TRUE(std::holds_alternative<deploy::Refusal>(deploy::verify_release(good.substr(0, cut), desired, keys)));
-  EXPECT_EQ(std::get<deploy::Refusal>(deploy::verify_release(good + "x", desired, keys)).code, "DEPLOY_REJECTED/LENGTH");
+  EXPECT_EQ(std::get<deploy::Refusal>(deploy::verify_release(good + "x", desired, keys)).code,
+            "DEPLOY_REJECTED/LENGTH");
   for (size_t at = 0; at < good.size(); at += 5) {
     Bytes flipped = good;
     flipped[at] = static_cast<char>(flipped[at] ^ 0x10);
@@ -122,6 +124,10 @@ TEST_F(ReleaseBuild, WrongInputsSayWhatToDo) {
   inputs = good;
   inputs.pipeline = "name: [\n";
   EXPECT_TRUE(error().starts_with("pump.yaml:")) << error();
+  inputs = good;
+  inputs.pipeline += "transfroms: []\n";
+  EXPECT_TRUE(error().starts_with("pump.yaml:11:1: ")) << error();
+  EXPECT_NE(error().find("transforms"), std::string::npos) << error();
   inputs = good;
   inputs.version = "2/../3";
   EXPECT_NE(error().find("letters, digits"), std::string::npos) << error();

@@ -63,7 +63,8 @@ void Deploy::go_fetch() {
 void Deploy::pause(const std::string& why, int64_t floor_ms, bool may_end_early) {
   pause_ms_ = std::clamp(pause_ms_ * 2, config_.retry_ms, config_.retry_max_ms);
   track_ = Track::kPausing;
-  track_deadline_ = after_ms(now_.mono, std::max(jitter(pause_ms_), std::clamp<int64_t>(floor_ms, 0, kRetryAfterMaxMs)));
+  track_deadline_ =
+      after_ms(now_.mono, std::max(jitter(pause_ms_), std::clamp<int64_t>(floor_ms, 0, kRetryAfterMaxMs)));
   pause_may_end_early_ = may_end_early && floor_ms <= 0;
   waiting_for_ = why;
 }
@@ -86,7 +87,8 @@ void Deploy::on(const Fetched& event) {
   if (track_ != Track::kFetching || !candidate_is(event.digest) || event.offset != asked_offset_) return;
   if (event.bytes.empty()) return pause("the hub sent an empty range", 0, false);
   if (event.bytes.size() > asked_length_)
-    return bad_transfer(Refusal{"DEPLOY_REJECTED/LENGTH", "a range of " + std::to_string(asked_length_) + " bytes was answered with " +
+    return bad_transfer(Refusal{"DEPLOY_REJECTED/LENGTH", "a range of " + std::to_string(asked_length_) +
+                                                              " bytes was answered with " +
                                                               std::to_string(event.bytes.size())});
   range_bytes_ = std::min<uint64_t>(range_bytes_ * 2, limits::kFetchRangeBytesMax);
   pause_ms_ = 0;
@@ -162,7 +164,8 @@ void Deploy::load_candidate() {
 
 void Deploy::candidate_loaded(const Loaded& event) {
   const wire::Desired& desired = journal_.candidate->slot.desired;
-  if (!event.ok) return refuse(Refusal{"DEPLOY_REJECTED/PIPELINE", "release " + desired.name() + " does not load: " + event.error});
+  if (!event.ok)
+    return refuse(Refusal{"DEPLOY_REJECTED/PIPELINE", "release " + desired.name() + " does not load: " + event.error});
   track_ = Track::kShadowing;
   track_deadline_ = desired.probation_ms() > 0 ? after_ms(now_.mono, desired.probation_ms()) : kNever;
   waiting_for_ = "probation: no records scored yet";
@@ -194,7 +197,8 @@ void Deploy::judge_candidate() {
   journal_.committed->tries = 1;  // it is loaded, and its first minute as the running one is still to come
   journal_.candidate.reset();
   // An older entry was about a transfer, or it would not have come this far.
-  std::erase_if(journal_.quarantined, [&](const auto& entry) { return entry.digest() == journal_.committed->desired.digest(); });
+  std::erase_if(journal_.quarantined,
+                [&](const auto& entry) { return entry.digest() == journal_.committed->desired.digest(); });
   track_ = Track::kStoring;
   track_deadline_ = kNever;
   save(Then::kPromote);

@@ -1,5 +1,6 @@
-// Kill rows: the power goes before every single effect of a story (and once more during the recovery); the node is opened
-// again from what was durable, and U1–U5 and U9 must hold then and at the end. TestNode checks the first at every effect.
+// Kill rows: the power goes before every single effect of a story (and once more during the recovery); the node is
+// opened again from what was durable, and U1–U5 and U9 must hold then and at the end. TestNode checks the first at
+// every effect.
 #include <gtest/gtest.h>
 
 #include "edge/deploy/test_node.h"
@@ -25,7 +26,8 @@ void run_to_rest(TestNode& node) {
 }
 
 bool tell(const Story& story, int64_t first, int64_t second, bool slow_store) {
-  SCOPED_TRACE(std::string(story.name) + ", power cuts before effects " + std::to_string(first) + " and +" + std::to_string(second) + (slow_store ? ", slow store" : ""));
+  SCOPED_TRACE(std::string(story.name) + ", power cuts before effects " + std::to_string(first) + " and +" +
+               std::to_string(second) + (slow_store ? ", slow store" : ""));
   TestNode node;
   node.slow_store = slow_store;
   const std::string v1 = node.add("1", {false, false, kGood}, kGood);
@@ -46,7 +48,7 @@ bool tell(const Story& story, int64_t first, int64_t second, bool slow_store) {
   EXPECT_EQ(node.running, story.ends_with_second ? v2 : v1);
   EXPECT_FALSE(node.safe_mode);
   EXPECT_EQ(view.desired_generation, 2U);
-  EXPECT_EQ(view.phase, story.ends_with_second                  ? wire::DEPLOY_COMMITTED
+  EXPECT_EQ(view.phase, story.ends_with_second                 ? wire::DEPLOY_COMMITTED
                         : story.second_release.refuses_to_load ? wire::DEPLOY_REJECTED
                                                                : wire::DEPLOY_ROLLED_BACK);
   EXPECT_EQ(view.quarantined.size(), story.ends_with_second ? 0U : 1U);
@@ -72,9 +74,15 @@ void tell_with_every_cut(const Story& story) {
 }
 
 TEST(DeployCrash, AGoodReleaseIsCommittedWhateverIsCut) { tell_with_every_cut({"good", {false, false, kGood}, true}); }
-TEST(DeployCrash, ADriftingReleaseIsRolledBackWhateverIsCut) { tell_with_every_cut({"drifting", {false, false, kBad}, false}); }
-TEST(DeployCrash, AReleaseThatDoesNotLoadIsRefusedWhateverIsCut) { tell_with_every_cut({"not loading", {false, true, kGood}, false}); }
-TEST(DeployCrash, ACrashingReleaseIsRolledBackWhateverIsCut) { tell_with_every_cut({"crashing", {true, false, kGood}, false}); }
+TEST(DeployCrash, ADriftingReleaseIsRolledBackWhateverIsCut) {
+  tell_with_every_cut({"drifting", {false, false, kBad}, false});
+}
+TEST(DeployCrash, AReleaseThatDoesNotLoadIsRefusedWhateverIsCut) {
+  tell_with_every_cut({"not loading", {false, true, kGood}, false});
+}
+TEST(DeployCrash, ACrashingReleaseIsRolledBackWhateverIsCut) {
+  tell_with_every_cut({"crashing", {true, false, kGood}, false});
+}
 
 // U3 without any hub after the fetch: three process deaths, then the incumbent alone.
 TEST(DeployCrash, ACrasherIsGoneAfterThreeTriesWithoutAHub) {
@@ -166,7 +174,8 @@ TEST(DeployCrash, ACleanStopOfACommittedReleaseIsNotACrash) {
 TEST(DeployCrash, ACleanStopIsNotACrash) {
   TestNode node;
   node.add("1", {false, false, kGood}, kGood);
-  const std::string v2 = node.add("2", {false, false, test_scores(10, {80, 10, 10}, 97, 2)}, kGood);  // too few to decide
+  const std::string v2 =
+      node.add("2", {false, false, test_scores(10, {80, 10, 10}, 97, 2)}, kGood);  // too few to decide
   node.want(1, "1");
   run_to_rest(node);
   node.want(2, "2");

@@ -1,5 +1,5 @@
-// The machine's frame: events in, journal out, what to report. running.cpp has the release that runs, candidate.cpp the one
-// on its way in.
+// The machine's frame: events in, journal out, what to report. running.cpp has the release that runs, candidate.cpp the
+// one on its way in.
 #include "edge/deploy/deploy.h"
 
 #include <algorithm>
@@ -13,7 +13,11 @@ constexpr uint64_t kGenerationJumpMax = uint64_t{1} << 32;
 }  // namespace
 
 Deploy::Deploy(Config config, Journal journal, std::vector<SlotFile> slots, Prng prng)
-    : config_(std::move(config)), prng_(prng), journal_(std::move(journal)), durable_(journal_), files_(std::move(slots)) {
+    : config_(std::move(config)),
+      prng_(prng),
+      journal_(std::move(journal)),
+      durable_(journal_),
+      files_(std::move(slots)) {
   std::erase_if(files_, [](const SlotFile& file) { return !is_digest(file.digest); });
 }
 
@@ -115,9 +119,11 @@ bool Deploy::refuse_assignment(const wire::Desired& desired) {
           std::to_string(known.generation()) + ", which this node has accepted";
   else if (desired.generation() == known.generation() &&
            (desired.digest() != known.digest() || desired.size_bytes() != known.size_bytes()))
-    why = "DEPLOY_REFUSED/MIX_AND_MATCH: generation " + std::to_string(desired.generation()) + " named another release before";
+    why = "DEPLOY_REFUSED/MIX_AND_MATCH: generation " + std::to_string(desired.generation()) +
+          " named another release before";
   else if (desired.generation() - known.generation() > kGenerationJumpMax)
-    why = "DEPLOY_REFUSED/FAST_FORWARD: generation " + std::to_string(desired.generation()) + " leaves no room for later ones";
+    why = "DEPLOY_REFUSED/FAST_FORWARD: generation " + std::to_string(desired.generation()) +
+          " leaves no room for later ones";
   else if (!desired.digest().empty() && !is_digest(desired.digest()))
     why = "DEPLOY_REFUSED/DIGEST: the assignment names no SHA-256 digest";
   if (why.empty()) return false;
@@ -142,11 +148,12 @@ void Deploy::on(const DesiredSeen& event) {
   } else if (candidate) {
     drop_candidate();  // straight to the newest (U9)
   }
-  if (journal_.committed && journal_.committed->desired.digest() == desired.digest()) journal_.committed->desired = desired;
+  if (journal_.committed && journal_.committed->desired.digest() == desired.digest())
+    journal_.committed->desired = desired;
   if (!desired.digest().empty() && (desired.size_bytes() == 0 || desired.size_bytes() > config_.release_bytes_max))
-    forbid(desired, Refusal{"DEPLOY_REJECTED/LENGTH", "release " + desired.name() + " would have " +
-                                                          std::to_string(desired.size_bytes()) + " bytes; this node takes 1 to " +
-                                                          std::to_string(config_.release_bytes_max)});
+    forbid(desired, Refusal{"DEPLOY_REJECTED/LENGTH",
+                            "release " + desired.name() + " would have " + std::to_string(desired.size_bytes()) +
+                                " bytes; this node takes 1 to " + std::to_string(config_.release_bytes_max)});
   if (!pursue()) save(Then::kNothing);
   declare_if_nothing_left();
 }
@@ -248,8 +255,8 @@ View Deploy::view() const {
   if (view.waiting_for.empty() && view.safe_mode) view.waiting_for = "safe mode: " + safe_reason_;
   if (view.waiting_for.empty() && !durable_.candidate)
     if (const wire::Quarantined* entry = durable_.forbids(durable_.desired))
-      view.waiting_for = "the assigned release " + durable_.desired.name() + " is refused here (" + entry->error_code() + "): " +
-                         entry->reason() + "; assign another release";
+      view.waiting_for = "the assigned release " + durable_.desired.name() + " is refused here (" +
+                         entry->error_code() + "): " + entry->reason() + "; assign another release";
   view.last_refusal = last_refusal_;
   view.refused_count = refused_count_;
   view.damaged_rows = journal_.damaged_rows;

@@ -1,18 +1,20 @@
 #pragma once
-// deploy: how a release gets onto this node and how a bad one gets off it again, decided here, with no hub, clock or person.
+// deploy: how a release gets onto this node and how a bad one gets off it again, decided here, with no hub, clock or
+// person.
 //
 //   desired → Fetching → Verifying → Probation → Committed
 //                 └──────────┴─ Rejected  └─ RolledBack (quarantined)         nothing loadable → SafeMode
 //
-// One machine (contract: base/step.h). The agent sends it events and performs its effects; release bytes lie in slot files
-// named by their digest, decisions lie in the journal (journal.h). A step is journalled, and the journal durable, before it
-// takes effect: so a crash at any effect leaves a state from which opening again goes on (promises U1–U5, U7, U9).
+// One machine (contract: base/step.h). The agent sends it events and performs its effects; release bytes lie in slot
+// files named by their digest, decisions lie in the journal (journal.h). A step is journalled, and the journal durable,
+// before it takes effect: so a crash at any effect leaves a state from which opening again goes on (promises U1–U5, U7,
+// U9).
 //
-// How a bad release ends within a bounded number of tries (U3): before anything is loaded, at boot too, its try counter is
-// raised durably. A candidate loaded `tries_max` times without a verdict is quarantined; a committed release that did not
-// survive `stable_ms` as often gives way to the one before it; with nothing left the node declares safe mode, keeps taking
-// in and sending records, takes a newer release from the hub, and tries its last release again at long intervals.
-// While a candidate is loaded, crashes are charged to it.
+// How a bad release ends within a bounded number of tries (U3): before anything is loaded, at boot too, its try counter
+// is raised durably. A candidate loaded `tries_max` times without a verdict is quarantined; a committed release that
+// did not survive `stable_ms` as often gives way to the one before it; with nothing left the node declares safe mode,
+// keeps taking in and sending records, takes a newer release from the hub, and tries its last release again at long
+// intervals. While a candidate is loaded, crashes are charged to it.
 //
 // Effects on slots are performed in order, one by one. WriteSlot{offset 0} begins the file anew.
 
@@ -37,11 +39,11 @@ struct Config {
   std::vector<std::string> trusted_keys;  // 32 raw bytes each, pinned at enrolment (K2)
   uint64_t release_bytes_max = limits::kReleaseBytesMax;
   uint64_t tries_max = 3;
-  uint64_t bad_transfers_max = 3;           // whole downloads with a wrong digest before the assignment is refused
-  int64_t stable_ms = 60'000;               // a release that ran this long survived its start
-  int64_t safe_mode_retry_ms = 600'000;     // doubles up to a day
-  int64_t fetch_timeout_ms = 120'000;       // a range of 256 KiB at 50 kbit/s takes 42 s
-  int64_t retry_ms = 1'000;                 // first pause after a failed fetch, slot or store operation; doubles
+  uint64_t bad_transfers_max = 3;        // whole downloads with a wrong digest before the assignment is refused
+  int64_t stable_ms = 60'000;            // a release that ran this long survived its start
+  int64_t safe_mode_retry_ms = 600'000;  // doubles up to a day
+  int64_t fetch_timeout_ms = 120'000;    // a range of 256 KiB at 50 kbit/s takes 42 s
+  int64_t retry_ms = 1'000;              // first pause after a failed fetch, slot or store operation; doubles
   int64_t retry_max_ms = 300'000;
   Thresholds thresholds;
 };
@@ -55,42 +57,104 @@ struct SlotFile {
 // ---- events
 
 struct Opened {};  // the first event after open()
-struct DesiredSeen { wire::Desired desired; };  // with every contact: level-triggered
-struct Fetched { std::string digest; uint64_t offset = 0; Bytes bytes; };
-struct FetchFailed { std::string digest; uint64_t offset = 0; Error error; int64_t retry_after_ms = 0; };
-struct SlotWritten { std::string digest; uint64_t bytes = 0; };  // durable length now
-struct SlotSealed { std::string digest; };
-struct SlotRead { std::string digest; Bytes bytes; };
-struct SlotFailed { std::string digest; Error error; };  // of a write, seal or read. kNotFound = no such file
+struct DesiredSeen {
+  wire::Desired desired;
+};  // with every contact: level-triggered
+struct Fetched {
+  std::string digest;
+  uint64_t offset = 0;
+  Bytes bytes;
+};
+struct FetchFailed {
+  std::string digest;
+  uint64_t offset = 0;
+  Error error;
+  int64_t retry_after_ms = 0;
+};
+struct SlotWritten {
+  std::string digest;
+  uint64_t bytes = 0;
+};  // durable length now
+struct SlotSealed {
+  std::string digest;
+};
+struct SlotRead {
+  std::string digest;
+  Bytes bytes;
+};
+struct SlotFailed {
+  std::string digest;
+  Error error;
+};  // of a write, seal or read. kNotFound = no such file
 // Answer to LoadCandidate and Run: the agent built the pipeline, or says why it cannot.
-struct Loaded { std::string digest; bool ok = false; std::string error; };
-// Sketches of the shadow and of the running release, both cumulative since Loaded{candidate}. The running one is empty if
-// nothing runs.
-struct Scores { std::string digest; wire::ScoreSketch candidate; wire::ScoreSketch incumbent; };
-struct Stored { uint64_t ticket = 0; };
-struct StoreFailed { uint64_t ticket = 0; Error error; };
+struct Loaded {
+  std::string digest;
+  bool ok = false;
+  std::string error;
+};
+// Sketches of the shadow and of the running release, both cumulative since Loaded{candidate}. The running one is empty
+// if nothing runs.
+struct Scores {
+  std::string digest;
+  wire::ScoreSketch candidate;
+  wire::ScoreSketch incumbent;
+};
+struct Stored {
+  uint64_t ticket = 0;
+};
+struct StoreFailed {
+  uint64_t ticket = 0;
+  Error error;
+};
 struct Wake {};
 struct Stopping {};  // a clean stop is not a crash: takes back the tries of this boot
 
-using Event = std::variant<Opened, DesiredSeen, Fetched, FetchFailed, SlotWritten, SlotSealed, SlotRead, SlotFailed, Loaded,
-                           Scores, Stored, StoreFailed, Wake, Stopping>;
+using Event = std::variant<Opened, DesiredSeen, Fetched, FetchFailed, SlotWritten, SlotSealed, SlotRead, SlotFailed,
+                           Loaded, Scores, Stored, StoreFailed, Wake, Stopping>;
 
 // ---- effects
 
-struct Store { uint64_t ticket = 0; std::vector<StoreOp> ops; };  // tickets of this machine, from 1
-struct FetchRange { std::string digest; uint64_t offset = 0; uint64_t length = 0; };  // may be lost
-struct WriteSlot { std::string digest; uint64_t offset = 0; Bytes bytes; };
-struct SealSlot { std::string digest; };
-struct ReadSlot { std::string digest; };
-struct RemoveSlot { std::string digest; };  // no answer; a file that stays is removed at the next boot
-struct LoadCandidate { wire::Release release; };  // build it and shadow it; answered by Loaded, then Scores
-struct Promote { std::string digest; };           // the shadow becomes the running release; cannot fail
-struct Drop { std::string digest; };              // stop and free the shadow, if there is one
-struct Run { wire::Release release; };            // at boot or after safe mode; answered by Loaded
-struct EnterSafeMode { std::string text; };  // stop scoring; taking in and sending go on. Left by Run or Promote
+struct Store {
+  uint64_t ticket = 0;
+  std::vector<StoreOp> ops;
+};  // tickets of this machine, from 1
+struct FetchRange {
+  std::string digest;
+  uint64_t offset = 0;
+  uint64_t length = 0;
+};  // may be lost
+struct WriteSlot {
+  std::string digest;
+  uint64_t offset = 0;
+  Bytes bytes;
+};
+struct SealSlot {
+  std::string digest;
+};
+struct ReadSlot {
+  std::string digest;
+};
+struct RemoveSlot {
+  std::string digest;
+};  // no answer; a file that stays is removed at the next boot
+struct LoadCandidate {
+  wire::Release release;
+};  // build it and shadow it; answered by Loaded, then Scores
+struct Promote {
+  std::string digest;
+};  // the shadow becomes the running release; cannot fail
+struct Drop {
+  std::string digest;
+};  // stop and free the shadow, if there is one
+struct Run {
+  wire::Release release;
+};  // at boot or after safe mode; answered by Loaded
+struct EnterSafeMode {
+  std::string text;
+};  // stop scoring; taking in and sending go on. Left by Run or Promote
 
-using Effect = std::variant<Store, FetchRange, WriteSlot, SealSlot, ReadSlot, RemoveSlot, LoadCandidate, Promote, Drop, Run,
-                            EnterSafeMode>;
+using Effect = std::variant<Store, FetchRange, WriteSlot, SealSlot, ReadSlot, RemoveSlot, LoadCandidate, Promote, Drop,
+                            Run, EnterSafeMode>;
 
 // ---- view
 
@@ -107,9 +171,9 @@ struct View {
   uint64_t fetched_bytes = 0;
   uint64_t size_bytes = 0;
   std::vector<wire::Quarantined> quarantined;  // durable
-  std::string waiting_for;       // why nothing moves, for a person
-  std::string last_refusal;      // "DEPLOY_REFUSED/ROLLBACK: …": an assignment that was not accepted (K3)
-  uint64_t refused_count = 0;    // such assignments
+  std::string waiting_for;                     // why nothing moves, for a person
+  std::string last_refusal;    // "DEPLOY_REFUSED/ROLLBACK: …": an assignment that was not accepted (K3)
+  uint64_t refused_count = 0;  // such assignments
   uint64_t damaged_rows = 0;
   bool safe_mode = false;
 };
@@ -127,8 +191,23 @@ class Deploy {
  private:
   // After the ticket is durable. Of a candidate's continuation only if it is still the same candidate (epoch).
   enum class Then : uint8_t { kNothing, kFetch, kLoadCandidate, kPromote, kRunCommitted };
-  struct Pending { uint64_t ticket; Journal journal; Then then; uint64_t epoch; };
-  enum class Track : uint8_t { kNone, kStoring, kPausing, kFetching, kWriting, kSealing, kReading, kLoading, kShadowing };
+  struct Pending {
+    uint64_t ticket;
+    Journal journal;
+    Then then;
+    uint64_t epoch;
+  };
+  enum class Track : uint8_t {
+    kNone,
+    kStoring,
+    kPausing,
+    kFetching,
+    kWriting,
+    kSealing,
+    kReading,
+    kLoading,
+    kShadowing
+  };
   enum class Running : uint8_t { kNone, kReading, kStoring, kLoading, kRuns, kSafeMode };
 
   Deploy(Config config, Journal journal, std::vector<SlotFile> slots, Prng prng);
@@ -213,8 +292,8 @@ class Deploy {
   std::string safe_reason_;
 
   Track track_ = Track::kNone;
-  uint64_t epoch_ = 0;              // one per candidate
-  bool candidate_charged_ = false;  // for the load that is to come
+  uint64_t epoch_ = 0;                              // one per candidate
+  bool candidate_charged_ = false;                  // for the load that is to come
   std::optional<wire::Release> candidate_release_;  // verified, waiting for its journal row
   wire::ScoreSketch reference_;
   wire::ScoreSketch candidate_scores_;

@@ -21,7 +21,8 @@ class DeployTest : public testing::Test {
   }
   std::string only_code() {
     const View view = node.view();
-    return view.quarantined.size() == 1 ? view.quarantined[0].error_code() : std::to_string(view.quarantined.size()) + " entries";
+    return view.quarantined.size() == 1 ? view.quarantined[0].error_code()
+                                        : std::to_string(view.quarantined.size()) + " entries";
   }
   TestNode node;
   std::string v1;
@@ -67,18 +68,21 @@ TEST_F(DeployTest, WhatIsNotTheReleasedArtifactIsNeverLoaded) {
       {"DEPLOY_REJECTED/SIGNATURE", [&] { return resign("x", std::string(32, 'z')); }},
       {"DEPLOY_REJECTED/NAME", [&] { return resign("y", kTestSeed); }},
       {"DEPLOY_REJECTED/STRUCTURE", [] { return Bytes(5'000, '\xff'); }},
-      {"DEPLOY_REJECTED/BLOB", [&] {
+      {"DEPLOY_REJECTED/BLOB",
+       [&] {
          Bytes artifact = resign("x", kTestSeed);
          artifact[artifact.size() - 3] ^= 1;  // in the contents: the manifest's signature still matches
          return artifact;
        }},
-      {"DEPLOY_REJECTED/SCHEMA", [] {
+      {"DEPLOY_REJECTED/SCHEMA",
+       [] {
          wire::ReleaseContent content;
          content.manifest.set_name("pump");
          content.manifest.set_version("x");
          return *wire::build_release(std::move(content), kTestSeed);
        }},
-      {"DEPLOY_REJECTED/MODEL", [] {
+      {"DEPLOY_REJECTED/MODEL",
+       [] {
          wire::ReleaseContent content;
          content.manifest.set_name("pump");
          content.manifest.set_version("x");
@@ -250,7 +254,8 @@ TEST(Deploy, AFirstReleaseThatFailsLeavesADeclaredSafeMode) {
   EXPECT_FALSE(node.view().safe_mode);
 }
 
-// Bit rot in the slot of the running release (Q5 for slots): the one before it runs, and the damaged one is fetched again.
+// Bit rot in the slot of the running release (Q5 for slots): the one before it runs, and the damaged one is fetched
+// again.
 TEST_F(DeployTest, ADamagedSlotFallsBackAndIsFetchedAgain) {
   const std::string v2 = node.add("2", {false, false, kGood}, kGood);
   node.want(2, "2");
@@ -270,7 +275,8 @@ TEST_F(DeployTest, ADamagedJournalRowCostsOneFact) {
   node.add("2", {false, false, kGood}, kGood);
   node.want(2, "2");
   EXPECT_TRUE(node.with(1, 1).live());
-  for (const char* key : {"deploy/desired", "deploy/previous", "deploy/quarantine", "deploy/candidate", "deploy/committed"}) {
+  for (const char* key :
+       {"deploy/desired", "deploy/previous", "deploy/quarantine", "deploy/candidate", "deploy/committed"}) {
     const auto saved = node.rows;
     node.rows[key] = "garbage";
     node.power_cut();

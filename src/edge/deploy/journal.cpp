@@ -85,7 +85,8 @@ const wire::Quarantined* Journal::forbids(const wire::Desired& wanted) const {
   for (const wire::Quarantined& entry : quarantined) {
     if (entry.digest() != wanted.digest()) continue;
     // Bytes that arrived wrong say nothing about the release itself: a newer assignment may try again.
-    const bool of_transfer = entry.error_code() == "DEPLOY_REJECTED/LENGTH" || entry.error_code() == "DEPLOY_REJECTED/DIGEST";
+    const bool of_transfer =
+        entry.error_code() == "DEPLOY_REJECTED/LENGTH" || entry.error_code() == "DEPLOY_REJECTED/DIGEST";
     if (!of_transfer || wanted.generation() <= entry.generation()) return &entry;
   }
   return nullptr;
@@ -118,8 +119,8 @@ Journal parse_journal(const std::vector<StoredRow>& rows) {
     if (!good) ++journal.damaged_rows;
   }
   // Without its row, the newest assignment that is still known is the floor: generations never go back (U5).
-  for (const Slot* slot : {journal.candidate ? &journal.candidate->slot : nullptr,
-                           journal.committed ? &*journal.committed : nullptr})
+  for (const Slot* slot :
+       {journal.candidate ? &journal.candidate->slot : nullptr, journal.committed ? &*journal.committed : nullptr})
     if (slot != nullptr && slot->desired.generation() > journal.desired.generation()) journal.desired = slot->desired;
   return journal;
 }

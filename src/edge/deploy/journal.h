@@ -1,6 +1,7 @@
 #pragma once
-// The deploy journal: five small rows of the node's kState table, each old or new and never empty (promise S1). They are
-// separate rows so that one damaged row costs one fact: a lost candidate row costs a download, not the running release.
+// The deploy journal: five small rows of the node's kState table, each old or new and never empty (promise S1). They
+// are separate rows so that one damaged row costs one fact: a lost candidate row costs a download, not the running
+// release.
 //
 //   deploy/desired     the newest desired state accepted           deploy/candidate   what is on its way in
 //   deploy/committed   the release this node runs                  deploy/quarantine  what it will never run again

@@ -1,5 +1,5 @@
-// The last check before a release is loaded: this machine's own arithmetic. A release whose self-test does not come out in
-// the same bits here would answer differently than it did where it was tested.
+// The last check before a release is loaded: this machine's own arithmetic. A release whose self-test does not come out
+// in the same bits here would answer differently than it did where it was tested.
 #include <algorithm>
 
 #include "edge/deploy/verify.h"
@@ -20,7 +20,8 @@ std::variant<std::monostate, Refusal> check_models(const wire::Release& release)
     if (!first) continue;  // blobs are sorted, so every machine takes the same one as the first
     first = false;
     if (wire_test.rows() == 0)
-      return Refusal{"DEPLOY_REJECTED/SELF_TEST", name + ": the release has no self-test rows; build it again with `waybill release build`"};
+      return Refusal{"DEPLOY_REJECTED/SELF_TEST",
+                     name + ": the release has no self-test rows; build it again with `waybill release build`"};
     if (static_cast<uint64_t>(wire_test.features_size()) != uint64_t{wire_test.rows()} * model->features_count() ||
         static_cast<uint64_t>(wire_test.margin_bits_size()) != uint64_t{wire_test.rows()} * model->outputs_count())
       return Refusal{"DEPLOY_REJECTED/SELF_TEST", name + ": the self-test rows of the release do not fit the model"};

@@ -109,26 +109,28 @@ bool too_far(const Probation& probation, Distance distance, uint64_t limit, std:
   return true;
 }
 
-bool judge_errors(const Probation& probation, const Thresholds& thresholds, const ScoreSketch* incumbent, Verdict& verdict) {
+bool judge_errors(const Probation& probation, const Thresholds& thresholds, const ScoreSketch* incumbent,
+                  Verdict& verdict) {
   const ScoreSketch& candidate = *probation.candidate;
   const uint64_t attempts = attempts_of(candidate);
   const uint64_t allowed = errors_allowed(incumbent != nullptr ? incumbent : probation.reference, attempts, thresholds);
   if (candidate.errors() <= allowed) return false;
   verdict = {Verdict::Kind::kFail, "DEPLOY_FAILED/PROBATION/ERRORS",
-             std::to_string(candidate.errors()) + " of " + std::to_string(attempts) + " records could not be scored; at most " +
-                 std::to_string(allowed) + " would be no worse than " +
+             std::to_string(candidate.errors()) + " of " + std::to_string(attempts) +
+                 " records could not be scored; at most " + std::to_string(allowed) + " would be no worse than " +
                  (incumbent != nullptr ? "the running release" : "its reference")};
   return true;
 }
 
-bool judge_latency(const ScoreSketch& candidate, const ScoreSketch* incumbent, const Thresholds& thresholds, Verdict& verdict) {
+bool judge_latency(const ScoreSketch& candidate, const ScoreSketch* incumbent, const Thresholds& thresholds,
+                   Verdict& verdict) {
   if (incumbent == nullptr) return false;  // a reference from another machine says nothing about this one's speed
   const int ours = p95_bin(candidate.latency_bins_us());
   const int theirs = p95_bin(incumbent->latency_bins_us());
   if (ours < 0 || theirs < 0 || ours <= theirs + static_cast<int>(thresholds.latency_bins)) return false;
   verdict = {Verdict::Kind::kFail, "DEPLOY_FAILED/PROBATION/LATENCY",
-             "95% of its answers take up to " + std::to_string(uint64_t{1} << ours) + " µs; the running release takes up to " +
-                 std::to_string(uint64_t{1} << theirs) + " µs"};
+             "95% of its answers take up to " + std::to_string(uint64_t{1} << ours) +
+                 " µs; the running release takes up to " + std::to_string(uint64_t{1} << theirs) + " µs"};
   return true;
 }
 

@@ -2,13 +2,14 @@
 // The probation gate: may the candidate, which has run as a shadow beside the incumbent on live data, take its place?
 //
 // Both saw the same records, so the incumbent is the control: weather, load and a broken sensor move both. A retrained
-// model may well differ from the incumbent, and a drifted world differs from every training set; so a distribution counts
-// against the candidate only if it is far from the incumbent AND far from what the release itself says it should look like
-// (its reference sketch). A first release has no incumbent and is compared with its reference alone.
+// model may well differ from the incumbent, and a drifted world differs from every training set; so a distribution
+// counts against the candidate only if it is far from the incumbent AND far from what the release itself says it should
+// look like (its reference sketch). A first release has no incumbent and is compared with its reference alone.
 //
-// Distances: labels have no order, so total variation (half the sum of |p - q|). Confidence and novelty bins are ordered,
-// so the earth mover's distance in bins (the sum of |CDF difference|): a peak that moves to the next bin is a small change
-// there and would be a total one under total variation. All in integers (parts per million), so every node decides alike.
+// Distances: labels have no order, so total variation (half the sum of |p - q|). Confidence and novelty bins are
+// ordered, so the earth mover's distance in bins (the sum of |CDF difference|): a peak that moves to the next bin is a
+// small change there and would be a total one under total variation. All in integers (parts per million), so every node
+// decides alike.
 
 #include <cstdint>
 #include <string>
@@ -24,7 +25,8 @@ struct Thresholds {
   uint64_t records_min = 30;
   // A failure may be decided early from this many on, or from probation_records if that is less.
   uint64_t early_records = 200;
-  // Tolerated extra errors: this share of the records, plus three standard deviations (Poisson) of what the incumbent made.
+  // Tolerated extra errors: this share of the records, plus three standard deviations (Poisson) of what the incumbent
+  // made.
   uint64_t error_ppm = 10'000;
   // p95 latency may be this many powers of two slower than the incumbent's: 4 = sixteen times.
   uint64_t latency_bins = 4;

@@ -45,14 +45,49 @@ TEST(Probation, Table) {
       // Passing: alike; retrained on newer data and therefore different from the incumbent, but as its reference says;
       // a drifted world in which incumbent and candidate move together away from every training set.
       {"alike", scores(500), scores(500), scores(9'000), 500, false, kPass, {}},
-      {"retrained", test_scores(500, {50, 5, 5, 30, 10}, 92, 1), scores(500), test_scores(9'000, {52, 5, 4, 29, 10}, 93, 1), 500, false, kPass, {}},
-      {"drifted world", test_scores(500, {20, 0, 0, 20, 60}, 70, 9), test_scores(500, {22, 0, 0, 20, 58}, 68, 9), scores(9'000), 500, false, kPass, {}},
-      {"more sure than the incumbent", test_scores(500, kShuttle, 99, 0), test_scores(500, kShuttle, 75, 1), scores(9'000), 500, false, kPass, {}},
+      {"retrained",
+       test_scores(500, {50, 5, 5, 30, 10}, 92, 1),
+       scores(500),
+       test_scores(9'000, {52, 5, 4, 29, 10}, 93, 1),
+       500,
+       false,
+       kPass,
+       {}},
+      {"drifted world",
+       test_scores(500, {20, 0, 0, 20, 60}, 70, 9),
+       test_scores(500, {22, 0, 0, 20, 58}, 68, 9),
+       scores(9'000),
+       500,
+       false,
+       kPass,
+       {}},
+      {"more sure than the incumbent",
+       test_scores(500, kShuttle, 99, 0),
+       test_scores(500, kShuttle, 75, 1),
+       scores(9'000),
+       500,
+       false,
+       kPass,
+       {}},
       {"first release", scores(500), {}, scores(9'000), 500, false, kPass, {}},
       {"nothing to compare with", scores(500), {}, {}, 500, false, kPass, {}},
-      {"as many errors as the incumbent", test_scores(500, kShuttle, 97, 1, 100), test_scores(500, kShuttle, 97, 1, 96), scores(9'000), 500, false, kPass, {}},
+      {"as many errors as the incumbent",
+       test_scores(500, kShuttle, 97, 1, 100),
+       test_scores(500, kShuttle, 97, 1, 96),
+       scores(9'000),
+       500,
+       false,
+       kPass,
+       {}},
       {"8 times slower", slow(scores(500), 7), scores(500), scores(9'000), 500, false, kPass, {}},
-      {"a longer tail of confidence", test_scores(500, kShuttle, 88, 1), scores(500), scores(9'000), 500, false, kPass, {}},
+      {"a longer tail of confidence",
+       test_scores(500, kShuttle, 88, 1),
+       scores(500),
+       scores(9'000),
+       500,
+       false,
+       kPass,
+       {}},
       // No data is never a verdict (F4).
       {"no data", {}, scores(500), scores(9'000), 500, false, kWait, {}},
       {"no data and no time", {}, scores(500), scores(9'000), 500, true, kWait, {}},
@@ -62,14 +97,28 @@ TEST(Probation, Table) {
       {"time is up with enough", scores(400), scores(400), scores(9'000), 500, true, kPass, {}},
       {"a rollout that asks for no records", scores(40), scores(40), scores(9'000), 0, false, kPass, {}},
       // Failing. Columns in the wrong order: another label for most, unsure, and far from what it was trained on.
-      {"wrong columns", test_scores(500, {10, 2, 3, 15, 70}, 62, 19), scores(500), scores(9'000), 500, false, kFail, "DEPLOY_FAILED/PROBATION/LABEL_DRIFT"},
-      {"wrong columns, first release", test_scores(500, {10, 2, 3, 15, 70}, 62, 19), {}, scores(9'000), 500, false, kFail, "DEPLOY_FAILED/PROBATION/LABEL_DRIFT"},
-      {"wrong columns, decided early", test_scores(200, {10, 2, 3, 15, 70}, 62, 19), scores(200), scores(9'000), 5'000, false, kFail, "DEPLOY_FAILED/PROBATION/LABEL_DRIFT"},
-      {"unsure", test_scores(500, kShuttle, 55, 1), scores(500), scores(9'000), 500, false, kFail, "DEPLOY_FAILED/PROBATION/SCORE_DRIFT"},
-      {"foreign features", test_scores(500, kShuttle, 97, 18), scores(500), scores(9'000), 500, false, kFail, "DEPLOY_FAILED/PROBATION/NOVELTY"},
-      {"cannot score", test_scores(500, kShuttle, 97, 1, 60), scores(500), scores(9'000), 500, false, kFail, "DEPLOY_FAILED/PROBATION/ERRORS"},
-      {"scores nothing at all", test_scores(500, kShuttle, 97, 1, 500), scores(500), scores(9'000), 500, false, kFail, "DEPLOY_FAILED/PROBATION/ERRORS"},
-      {"32 times slower", slow(scores(500), 9), scores(500), scores(9'000), 500, false, kFail, "DEPLOY_FAILED/PROBATION/LATENCY"},
+      {"wrong columns", test_scores(500, {10, 2, 3, 15, 70}, 62, 19), scores(500), scores(9'000), 500, false, kFail,
+       "DEPLOY_FAILED/PROBATION/LABEL_DRIFT"},
+      {"wrong columns, first release",
+       test_scores(500, {10, 2, 3, 15, 70}, 62, 19),
+       {},
+       scores(9'000),
+       500,
+       false,
+       kFail,
+       "DEPLOY_FAILED/PROBATION/LABEL_DRIFT"},
+      {"wrong columns, decided early", test_scores(200, {10, 2, 3, 15, 70}, 62, 19), scores(200), scores(9'000), 5'000,
+       false, kFail, "DEPLOY_FAILED/PROBATION/LABEL_DRIFT"},
+      {"unsure", test_scores(500, kShuttle, 55, 1), scores(500), scores(9'000), 500, false, kFail,
+       "DEPLOY_FAILED/PROBATION/SCORE_DRIFT"},
+      {"foreign features", test_scores(500, kShuttle, 97, 18), scores(500), scores(9'000), 500, false, kFail,
+       "DEPLOY_FAILED/PROBATION/NOVELTY"},
+      {"cannot score", test_scores(500, kShuttle, 97, 1, 60), scores(500), scores(9'000), 500, false, kFail,
+       "DEPLOY_FAILED/PROBATION/ERRORS"},
+      {"scores nothing at all", test_scores(500, kShuttle, 97, 1, 500), scores(500), scores(9'000), 500, false, kFail,
+       "DEPLOY_FAILED/PROBATION/ERRORS"},
+      {"32 times slower", slow(scores(500), 9), scores(500), scores(9'000), 500, false, kFail,
+       "DEPLOY_FAILED/PROBATION/LATENCY"},
   };
   for (const Case& one : cases) {
     const Verdict verdict = judged(one);
@@ -80,9 +129,11 @@ TEST(Probation, Table) {
 }
 
 TEST(Probation, TheTextSaysWhatWasMeasured) {
-  const Verdict verdict = judged({"", test_scores(1'000, {10, 90}, 97, 1), test_scores(1'000, {80, 20}, 97, 1), test_scores(1'000, {90, 10}, 97, 1)});
-  EXPECT_EQ(verdict.text, "the label distribution of its answers differs by 0.70 from the running release and by 0.80 from its own "
-                          "reference; at most 0.20 is accepted");
+  const Verdict verdict = judged({"", test_scores(1'000, {10, 90}, 97, 1), test_scores(1'000, {80, 20}, 97, 1),
+                                  test_scores(1'000, {90, 10}, 97, 1)});
+  EXPECT_EQ(verdict.text,
+            "the label distribution of its answers differs by 0.70 from the running release and by 0.80 from its own "
+            "reference; at most 0.20 is accepted");
 }
 
 TEST(Probation, LabelsAreComparedByNameNotByPlace) {

@@ -1,5 +1,5 @@
-// The release that this node runs: at boot charged, read, verified and handed to the agent; given up for the one before it
-// when it does not survive; safe mode when nothing is left.
+// The release that this node runs: at boot charged, read, verified and handed to the agent; given up for the one before
+// it when it does not survive; safe mode when nothing is left.
 #include <algorithm>
 
 #include "edge/deploy/deploy.h"
@@ -9,16 +9,17 @@ namespace {
 constexpr int64_t kDayMs = 86'400'000;
 }
 
-// Everything that will be loaded in this boot is charged in one transaction, before any of it is loaded. While there is a
-// candidate the crash is its own: charging both would lose the incumbent to the candidate's faults.
+// Everything that will be loaded in this boot is charged in one transaction, before any of it is loaded. While there is
+// a candidate the crash is its own: charging both would lose the incumbent to the candidate's faults.
 void Deploy::on(const Opened&) {
   if (opened_) return;
   opened_ = true;
   if (journal_.candidate && journal_.candidate->stage == Stage::kProbation) {
     Slot& slot = journal_.candidate->slot;
     if (slot.tries >= config_.tries_max) {
-      forbid(slot.desired, Refusal{"DEPLOY_FAILED/CRASH", "the agent stopped " + std::to_string(slot.tries) + " times while release " +
-                                                              slot.desired.name() + " was in probation"});
+      forbid(slot.desired,
+             Refusal{"DEPLOY_FAILED/CRASH", "the agent stopped " + std::to_string(slot.tries) +
+                                                " times while release " + slot.desired.name() + " was in probation"});
       drop_candidate();
     } else {
       ++slot.tries;
@@ -27,8 +28,9 @@ void Deploy::on(const Opened&) {
   }
   if (!journal_.committed && !step_back()) return nothing_committed();  // its row may have been damaged
   if (journal_.committed->tries >= config_.tries_max)
-    return give_up(Refusal{"DEPLOY_FAILED/CRASH", "release " + journal_.committed->desired.name() + " did not survive " +
-                                                      std::to_string(journal_.committed->tries) + " starts"});
+    return give_up(Refusal{"DEPLOY_FAILED/CRASH", "release " + journal_.committed->desired.name() +
+                                                      " did not survive " + std::to_string(journal_.committed->tries) +
+                                                      " starts"});
   charge_and_run();
 }
 
@@ -52,7 +54,8 @@ void Deploy::committed_read(const Bytes& bytes) {
   std::variant<wire::Release, Refusal> checked =
       verify_release(bytes, journal_.committed->desired, config_.trusted_keys);
   if (const Refusal* refusal = std::get_if<Refusal>(&checked)) {
-    if (refusal->code == "DEPLOY_REJECTED/LENGTH" || refusal->code == "DEPLOY_REJECTED/DIGEST") return slot_lost(refusal->text);
+    if (refusal->code == "DEPLOY_REJECTED/LENGTH" || refusal->code == "DEPLOY_REJECTED/DIGEST")
+      return slot_lost(refusal->text);
     return give_up(*refusal);
   }
   running_ = Running::kLoading;
@@ -61,7 +64,8 @@ void Deploy::committed_read(const Bytes& bytes) {
 
 void Deploy::committed_loaded(const Loaded& event) {
   if (!event.ok)
-    return give_up(Refusal{"DEPLOY_FAILED/LOAD", "release " + journal_.committed->desired.name() + " does not load: " + event.error});
+    return give_up(Refusal{"DEPLOY_FAILED/LOAD",
+                           "release " + journal_.committed->desired.name() + " does not load: " + event.error});
   running_ = Running::kRuns;
   running_digest_ = event.digest;
   stable_at_ = after_ms(now_.mono, config_.stable_ms);
@@ -72,7 +76,8 @@ void Deploy::committed_loaded(const Loaded& event) {
 void Deploy::survived() {
   stable_at_ = kNever;
   charged_ = false;
-  if (!journal_.committed || journal_.committed->desired.digest() != running_digest_ || journal_.committed->tries == 0) return;
+  if (!journal_.committed || journal_.committed->desired.digest() != running_digest_ || journal_.committed->tries == 0)
+    return;
   journal_.committed->tries = 0;
   save(Then::kNothing);
 }
@@ -99,7 +104,8 @@ void Deploy::give_up(const Refusal& refusal) {
     return charge_and_run();
   }
   safe_mode(refusal.code + ": " + refusal.text);
-  const uint64_t doublings = std::min<uint64_t>(failed.tries > config_.tries_max ? failed.tries - config_.tries_max : 0, 8);
+  const uint64_t doublings =
+      std::min<uint64_t>(failed.tries > config_.tries_max ? failed.tries - config_.tries_max : 0, 8);
   safe_retry_at_ = after_ms(now_.mono, std::min(config_.safe_mode_retry_ms << doublings, kDayMs));
   if (!pursue()) save(Then::kNothing);
 }
@@ -109,7 +115,8 @@ bool Deploy::step_back() {
   if (!journal_.previous || journal_.forbids(journal_.previous->desired) != nullptr) return false;
   journal_.committed = std::move(journal_.previous);
   journal_.previous.reset();
-  if (journal_.candidate && candidate_is(journal_.committed->desired.digest())) {  // the way back was being assigned anyway
+  if (journal_.candidate &&
+      candidate_is(journal_.committed->desired.digest())) {  // the way back was being assigned anyway
     journal_.committed->desired = journal_.candidate->slot.desired;
     drop_candidate();
   }

@@ -1,7 +1,7 @@
 #pragma once
-// A node for tests: performs the machine's effects on a simulated store and slot folder, and can lose power before any of
-// them. What was performed is durable, what was not never happened; reopening is all that recovery is. It checks U1–U5 at
-// every effect.
+// A node for tests: performs the machine's effects on a simulated store and slot folder, and can lose power before any
+// of them. What was performed is durable, what was not never happened; reopening is all that recovery is. It checks
+// U1–U5 at every effect.
 
 #include <gtest/gtest.h>
 
@@ -128,7 +128,8 @@ class TestNode {
   void boot() {
     ++boots;
     std::vector<StoredRow> stored;
-    for (const auto& [key, value] : rows) stored.push_back({NodeTable::kState, key, value, static_cast<uint32_t>(value.size())});
+    for (const auto& [key, value] : rows)
+      stored.push_back({NodeTable::kState, key, value, static_cast<uint32_t>(value.size())});
     std::vector<SlotFile> files;
     for (const auto& [digest, slot] : slots) files.push_back({digest, slot.first.size(), slot.second});
     now_ = Moment{};
@@ -138,7 +139,8 @@ class TestNode {
 
   Journal durable() const {
     std::vector<StoredRow> stored;
-    for (const auto& [key, value] : rows) stored.push_back({NodeTable::kState, key, value, static_cast<uint32_t>(value.size())});
+    for (const auto& [key, value] : rows)
+      stored.push_back({NodeTable::kState, key, value, static_cast<uint32_t>(value.size())});
     return parse_journal(stored);
   }
 
@@ -153,8 +155,10 @@ class TestNode {
     EXPECT_TRUE(assigned_.contains(digest)) << "U1: loaded what was never assigned";
     const Journal journal = durable();
     for (const wire::Quarantined& entry : journal.quarantined)
-      EXPECT_TRUE(entry.digest() != digest || entry.error_code() == "DEPLOY_REJECTED/DIGEST") << "U9: loaded a quarantined release";
-    const bool charged = (journal.candidate && journal.candidate->slot.tries > 0) || (journal.committed && journal.committed->tries > 0);
+      EXPECT_TRUE(entry.digest() != digest || entry.error_code() == "DEPLOY_REJECTED/DIGEST")
+          << "U9: loaded a quarantined release";
+    const bool charged =
+        (journal.candidate && journal.candidate->slot.tries > 0) || (journal.committed && journal.committed->tries > 0);
     EXPECT_TRUE(charged) << "U3: loaded without a durable try";
     ++loads[digest];
   }
@@ -169,8 +173,10 @@ class TestNode {
   }
   void make_durable(const Store& effect) {
     for (const StoreOp& op : effect.ops) {
-      if (op.erase) rows.erase(op.key);
-      else rows[op.key] = op.value;
+      if (op.erase)
+        rows.erase(op.key);
+      else
+        rows[op.key] = op.value;
     }
     queue_.push_back(Stored{effect.ticket});
   }
@@ -214,7 +220,9 @@ class TestNode {
     const Behaviour& how = behaviour[effect.release.digest];
     if (how.crashes_on_load) return power_cut();
     queue_.push_back(Loaded{effect.release.digest, !how.refuses_to_load, "no such transform"});
-    if (!how.refuses_to_load) queue_.push_back(Scores{effect.release.digest, how.scores, running.empty() ? wire::ScoreSketch{} : incumbent_scores});
+    if (!how.refuses_to_load)
+      queue_.push_back(
+          Scores{effect.release.digest, how.scores, running.empty() ? wire::ScoreSketch{} : incumbent_scores});
   }
   void perform(const Promote& effect) {
     EXPECT_EQ(durable().committed->desired.digest(), effect.digest) << "U4: promoted before the commit was durable";

@@ -12,7 +12,8 @@ namespace wb::deploy {
 
 inline const std::string kTestSeed(32, 's');
 
-inline Bytes test_release(const std::string& version, const wire::ScoreSketch& reference = {}, size_t padding = 100'000) {
+inline Bytes test_release(const std::string& version, const wire::ScoreSketch& reference = {},
+                          size_t padding = 100'000) {
   wire::ReleaseContent content;
   content.manifest.set_name("pump");
   content.manifest.set_version(version);
@@ -33,8 +34,8 @@ inline wire::Desired test_desired(uint64_t generation, const std::string& versio
 }
 
 // n records: labels "1".."7" by percent, confidence around `confidence` percent, novelty in quarter units.
-inline wire::ScoreSketch test_scores(uint64_t n, const std::vector<uint64_t>& label_percent, uint64_t confidence_percent,
-                                     uint64_t novelty_bin, uint64_t errors = 0) {
+inline wire::ScoreSketch test_scores(uint64_t n, const std::vector<uint64_t>& label_percent,
+                                     uint64_t confidence_percent, uint64_t novelty_bin, uint64_t errors = 0) {
   wire::ScoreSketch sketch;
   sketch.set_records(n);
   sketch.set_errors(errors);

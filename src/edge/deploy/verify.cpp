@@ -1,5 +1,5 @@
-// Verification, cheapest and least trusting check first: nothing is parsed before its digest matched, nothing is believed
-// before its signature did.
+// Verification, cheapest and least trusting check first: nothing is parsed before its digest matched, nothing is
+// believed before its signature did.
 #include "edge/deploy/verify.h"
 
 #include <algorithm>
@@ -9,9 +9,8 @@
 namespace wb::deploy {
 
 bool is_digest(std::string_view text) {
-  return text.size() == 64 && std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-         });
+  return text.size() == 64 &&
+         std::all_of(text.begin(), text.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
 std::variant<wire::Release, Refusal> verify_release(std::string_view artifact, const wire::Desired& desired,
@@ -20,8 +19,8 @@ std::variant<wire::Release, Refusal> verify_release(std::string_view artifact, c
     return Refusal{"DEPLOY_REJECTED/LENGTH", "release " + desired.name() + " has " + std::to_string(artifact.size()) +
                                                  " bytes; its assignment says " + std::to_string(desired.size_bytes())};
   if (sha256_hex(artifact) != desired.digest())
-    return Refusal{"DEPLOY_REJECTED/DIGEST", "the bytes fetched for release " + desired.name() + " are not the release " +
-                                                 desired.digest().substr(0, 12)};
+    return Refusal{"DEPLOY_REJECTED/DIGEST", "the bytes fetched for release " + desired.name() +
+                                                 " are not the release " + desired.digest().substr(0, 12)};
   Result<wire::Release> opened = wire::open_release(artifact, trusted_keys);
   if (!opened.ok()) {
     const Error& error = opened.error();
@@ -35,7 +34,8 @@ std::variant<wire::Release, Refusal> verify_release(std::string_view artifact, c
   if (!desired.name().empty() && opened->full_name() != desired.name())
     return Refusal{"DEPLOY_REJECTED/NAME", "assigned as " + desired.name() + ", but signed as " + opened->full_name()};
   if (opened->find(kPipelineBlob) == nullptr)
-    return Refusal{"DEPLOY_REJECTED/SCHEMA", "release " + opened->full_name() + " has no " + std::string(kPipelineBlob)};
+    return Refusal{"DEPLOY_REJECTED/SCHEMA",
+                   "release " + opened->full_name() + " has no " + std::string(kPipelineBlob)};
   if (opened->manifest.has_schema() && opened->manifest.schema().names_size() > 0) {
     const Result<Schema> schema = wire::from_wire(opened->manifest.schema());
     if (!schema.ok()) return Refusal{"DEPLOY_REJECTED/SCHEMA", schema.error().text};
