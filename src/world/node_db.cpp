@@ -1,0 +1,350 @@
+#include "world/node_db.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/bytes.h"
+#include "base/checksum.h"
+
+namespace wb::world {
+namespace {
+
+constexpr int kLayout = 1;  // PRAGMA user_version, since 0.1
+constexpr const char* kStateSql = "CREATE TABLE state(key TEXT PRIMARY KEY, value BLOB NOT NULL, crc INTEGER NOT NULL) WITHOUT ROWID";
+
+std::string records_name(uint8_t lane) { return "records_" + std::to_string(lane); }
+std::string records_sql(uint8_t lane) {
+  return "CREATE TABLE " + records_name(lane) + "(seq INTEGER PRIMARY KEY, value BLOB NOT NULL, crc INTEGER NOT NULL)";
+}
+
+Code code_of(int result) {
+  switch (result & 0xFF) {
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB: return Code::kCorrupt;
+    case SQLITE_FULL: return Code::kFull;
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+    case SQLITE_CANTOPEN:
+    case SQLITE_AUTH: return Code::kDenied;
+    default: return Code::kUnavailable;
+  }
+}
+
+uint32_t row_crc(NodeTable table, std::string_view key, std::string_view value) {
+  const char prefix = static_cast<char>(table);
+  return crc32c(value, crc32c(key, crc32c(std::string_view(&prefix, 1))));
+}
+
+std::string record_key(uint8_t lane, int64_t seq) {
+  std::string key(1, static_cast<char>(lane));
+  append_u64_be(key, static_cast<uint64_t>(seq));
+  return key;
+}
+
+void bind_blob(sqlite3_stmt* statement, int index, std::string_view bytes) {
+  sqlite3_bind_blob64(statement, index, bytes.data() == nullptr ? "" : bytes.data(), bytes.size(), SQLITE_STATIC);
+}
+std::string_view column(sqlite3_stmt* statement, int index) {
+  const void* data = sqlite3_column_blob(statement, index);
+  const int size = sqlite3_column_bytes(statement, index);
+  return data == nullptr ? std::string_view() : std::string_view(static_cast<const char*>(data), static_cast<size_t>(size));
+}
+
+bool is_record_key(std::string_view key) {
+  return key.size() == 9 && key[0] >= 1 && key[0] <= kNodeLanes && read_u64_be(key.substr(1)) < (1ULL << 56);
+}
+
+}  // namespace
+
+Error NodeDb::error(int result, std::string_view what) const {
+  std::string detail = database_ == nullptr ? sqlite3_errstr(result) : sqlite3_errmsg(database_);
+  if (const int system = database_ == nullptr ? 0 : sqlite3_system_errno(database_); system != 0 && (result & 0xFF) == SQLITE_IOERR)
+    detail += std::string(" (") + std::strerror(system) + ")";
+  return fail(code_of(result), path_, ": ", std::string(what), ": ", detail);
+}
+
+NodeDb::~NodeDb() {
+  put_state_.reset();
+  erase_state_.reset();
+  put_record_ = {};
+  erase_record_ = {};
+  get_record_ = {};
+  sqlite3_close(database_);
+}
+
+Status NodeDb::execute(const std::string& sql) {
+  const int result = sqlite3_exec(database_, sql.c_str(), nullptr, nullptr, nullptr);
+  if (result != SQLITE_OK) return error(result, sql);
+  return ok_status();
+}
+
+Result<NodeDb::Statement> NodeDb::prepare(const std::string& sql) {
+  sqlite3_stmt* raw = nullptr;
+  const int result = sqlite3_prepare_v3(database_, sql.c_str(), -1, SQLITE_PREPARE_PERSISTENT, &raw, nullptr);
+  if (result != SQLITE_OK) return error(result, sql);
+  return Statement(raw);
+}
+
+Result<sqlite3_stmt*> NodeDb::ready(Statement& slot, const std::string& sql) {
+  if (slot == nullptr) {
+    WB_TRY(slot, prepare(sql));
+  }
+  sqlite3_reset(slot.get());
+  return slot.get();
+}
+
+Result<int64_t> NodeDb::number(const std::string& sql) {
+  WB_TRY(const Statement statement, prepare(sql));
+  const int result = sqlite3_step(statement.get());
+  if (result != SQLITE_ROW) return error(result, sql);
+  return sqlite3_column_int64(statement.get(), 0);
+}
+
+Result<std::unique_ptr<NodeDb>> NodeDb::open(const std::string& path, const Limits& limits) {
+  std::unique_ptr<NodeDb> db(new NodeDb(path));
+  WB_CHECK(db->connect());
+  WB_CHECK(db->configure(limits));
+  WB_CHECK(db->check_schema());
+  // Frames of a transaction whose sync failed may have been found in the log: they count only once they are in the file.
+  WB_CHECK(db->checkpoint());
+  return db;
+}
+
+Status NodeDb::connect() {
+  const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+  const int opened = sqlite3_open_v2(path_.c_str(), &database_, flags, nullptr);
+  if (opened != SQLITE_OK) return error(opened, "open");
+  // The file may hold anything: its schema may run nothing.
+  sqlite3_db_config(database_, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
+  sqlite3_db_config(database_, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
+  sqlite3_db_config(database_, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, nullptr);
+  return ok_status();
+}
+
+Status NodeDb::configure(const Limits& limits) {
+  // Exclusive: one connection, one process; the log's index then lives in memory, and Debian's WAL-reset fault cannot occur.
+  for (const char* sql : {"PRAGMA locking_mode=EXCLUSIVE", "PRAGMA page_size=4096", "PRAGMA journal_mode=WAL",
+                          "PRAGMA synchronous=FULL", "PRAGMA temp_store=MEMORY", "PRAGMA cache_size=-512",
+                          "PRAGMA mmap_size=0", "PRAGMA cell_size_check=ON"})
+    WB_CHECK(execute(sql));
+  WB_CHECK(execute("PRAGMA max_page_count=" + std::to_string(limits.file_bytes_max / kNodePageBytes)));
+  WB_CHECK(execute("PRAGMA wal_autocheckpoint=" + std::to_string(limits.wal_bytes_max / kNodePageBytes)));
+  return execute("PRAGMA journal_size_limit=" + std::to_string(limits.wal_bytes_max));
+}
+
+Status NodeDb::check_schema() {
+  WB_TRY(const int64_t layout, number("PRAGMA user_version"));
+  if (layout > kLayout)
+    return fail(Code::kUnsupported, path_, ": written by a newer Waybill (layout ", std::to_string(layout), "; this one knows ",
+                std::to_string(kLayout), "). Run the newer agent, or move the file away to start empty");
+  WB_TRY(const int64_t tables, number("SELECT count(*) FROM sqlite_schema"));
+  if (layout == 0 && tables == 0) {
+    WB_CHECK(begin());
+    WB_CHECK(execute(kStateSql));
+    for (uint8_t lane = 1; lane <= kNodeLanes; ++lane) WB_CHECK(execute(records_sql(lane)));
+    WB_CHECK(execute("PRAGMA user_version=" + std::to_string(kLayout)));
+    return commit();
+  }
+  std::string known = "SELECT count(*) FROM sqlite_schema WHERE sql IN ('" + std::string(kStateSql) + "'";
+  for (uint8_t lane = 1; lane <= kNodeLanes; ++lane) known += ",'" + records_sql(lane) + "'";
+  WB_TRY(const int64_t ours, number(known + ")"));
+  if (layout != kLayout || ours != kNodeLanes + 1 || tables != ours)
+    return fail(Code::kCorrupt, path_, ": it is a database, but not one of an agent");
+  WB_TRY(const Statement check, prepare("PRAGMA quick_check(1)"));
+  const int result = sqlite3_step(check.get());
+  if (result != SQLITE_ROW) return error(result, "check");
+  if (column(check.get(), 0) != "ok") return fail(Code::kCorrupt, path_, ": ", std::string(column(check.get(), 0)));
+  return ok_status();
+}
+
+Status NodeDb::apply(const StoreOp& op) {
+  sqlite3_stmt* statement = nullptr;
+  if (op.table == NodeTable::kRecords) {
+    if (!is_record_key(op.key)) return fail(Code::kInternal, path_, ": a record's key is not lane and sequence number");
+    const auto lane = static_cast<size_t>(op.key[0]);
+    const std::string name = records_name(static_cast<uint8_t>(lane));
+    if (op.erase) {
+      WB_TRY(statement, ready(erase_record_[lane - 1], "DELETE FROM " + name + " WHERE seq=?1"));
+    } else {
+      WB_TRY(statement, ready(put_record_[lane - 1], "INSERT OR REPLACE INTO " + name + " VALUES(?1,?2,?3)"));
+    }
+    sqlite3_bind_int64(statement, 1, static_cast<int64_t>(read_u64_be(std::string_view(op.key).substr(1))));
+  } else {
+    if (op.erase) {
+      WB_TRY(statement, ready(erase_state_, "DELETE FROM state WHERE key=?1"));
+    } else {
+      WB_TRY(statement, ready(put_state_, "INSERT OR REPLACE INTO state VALUES(?1,?2,?3)"));
+    }
+    sqlite3_bind_text64(statement, 1, op.key.data(), op.key.size(), SQLITE_STATIC, SQLITE_UTF8);
+  }
+  if (!op.erase) {
+    bind_blob(statement, 2, op.value);
+    sqlite3_bind_int64(statement, 3, row_crc(op.table, op.key, op.value));
+  }
+  const int result = sqlite3_step(statement);
+  if (result == SQLITE_DONE) {
+    sqlite3_reset(statement);
+    sqlite3_clear_bindings(statement);
+    return ok_status();
+  }
+  const Error failed = error(result, op.erase ? "erase a row" : "write a row");
+  sqlite3_reset(statement);
+  return failed;
+}
+
+bool NodeDb::rollback() {
+  if (sqlite3_get_autocommit(database_) != 0) return true;  // SQLite has rolled back by itself
+  return execute("ROLLBACK").ok() && sqlite3_get_autocommit(database_) != 0;
+}
+
+// nullopt if the CRC does not match; the key is known even then.
+std::optional<StoredRow> NodeDb::row_of(sqlite3_stmt* statement, NodeTable table, uint8_t lane, std::string* key_out) {
+  StoredRow row;
+  row.table = table;
+  row.key = table == NodeTable::kRecords ? record_key(lane, sqlite3_column_int64(statement, 0)) : std::string(column(statement, 0));
+  *key_out = row.key;
+  const std::string_view value = column(statement, 1);
+  const auto crc = static_cast<uint64_t>(sqlite3_column_int64(statement, 2));
+  if (crc != row_crc(table, row.key, value)) return std::nullopt;
+  if (table == NodeTable::kRecords && !is_record_key(row.key)) return std::nullopt;
+  row.value_bytes = static_cast<uint32_t>(value.size());
+  row.value = std::string(value);
+  return row;
+}
+
+Status NodeDb::read_table(NodeTable table, uint8_t lane, StoredState& found, std::vector<StoreOp>& damaged) {
+  const bool records = table == NodeTable::kRecords;
+  WB_TRY(const Statement scan, prepare(records ? "SELECT seq,value,crc FROM " + records_name(lane) + " ORDER BY seq"
+                                               : std::string("SELECT key,value,crc FROM state ORDER BY key")));
+  int result = SQLITE_ROW;
+  while ((result = sqlite3_step(scan.get())) == SQLITE_ROW) {
+    std::string key;
+    auto row = row_of(scan.get(), table, lane, &key);
+    if (!row) {
+      damaged.push_back(StoreOp{table, std::move(key), {}, true});
+      continue;
+    }
+    if (records && row->value.size() > kRecordHeadBytes) {
+      row->value.resize(kRecordHeadBytes);
+      row->value.shrink_to_fit();
+    }
+    found.rows.push_back(std::move(*row));
+  }
+  if (result != SQLITE_DONE) return error(result, "read all rows");
+  return ok_status();
+}
+
+Result<StoredState> NodeDb::read_all() {
+  StoredState found;
+  std::vector<StoreOp> damaged;
+  WB_CHECK(read_table(NodeTable::kState, 0, found, damaged));
+  for (uint8_t lane = 1; lane <= kNodeLanes; ++lane) WB_CHECK(read_table(NodeTable::kRecords, lane, found, damaged));
+  found.damaged_rows_count = damaged.size();
+  if (damaged.empty()) return found;
+  WB_CHECK(begin());
+  for (const StoreOp& op : damaged) {
+    if (op.table == NodeTable::kRecords && !is_record_key(op.key)) return fail(Code::kCorrupt, path_, ": a row has an impossible number");
+    WB_CHECK(apply(op));
+  }
+  WB_CHECK(commit());
+  return found;
+}
+
+std::optional<StoredRow> NodeDb::load(std::string_view key) {
+  if (!is_record_key(key)) return std::nullopt;
+  const auto lane = static_cast<uint8_t>(key[0]);
+  auto statement = ready(get_record_[lane - 1U], "SELECT seq,value,crc FROM " + records_name(lane) + " WHERE seq=?1");
+  if (!statement.ok()) return std::nullopt;
+  sqlite3_bind_int64(*statement, 1, static_cast<int64_t>(read_u64_be(key.substr(1))));
+  std::optional<StoredRow> row;
+  std::string ignored;
+  if (sqlite3_step(*statement) == SQLITE_ROW) row = row_of(*statement, NodeTable::kRecords, lane, &ignored);
+  sqlite3_reset(*statement);
+  return row;
+}
+
+uint64_t NodeDb::file_bytes() {
+  const auto pages = number("PRAGMA page_count");
+  return pages.ok() ? static_cast<uint64_t>(*pages) * kNodePageBytes : 0;
+}
+uint64_t NodeDb::used_bytes() {
+  const auto free_pages = number("PRAGMA freelist_count");
+  const uint64_t all = file_bytes();
+  return free_pages.ok() ? all - std::min(all, static_cast<uint64_t>(*free_pages) * kNodePageBytes) : all;
+}
+
+// ---- salvage
+
+NodeSalvage::NodeSalvage(const std::string& path) : db_(new NodeDb(path)) {
+  if (!db_->connect().ok()) {
+    db_.reset();
+    return;
+  }
+  sqlite3_db_config(db_->database_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);  // evidence stays as it was found
+  (void)db_->execute("PRAGMA locking_mode=EXCLUSIVE");
+  (void)db_->execute("PRAGMA cache_size=-512");
+  (void)db_->execute("PRAGMA cell_size_check=ON");
+}
+
+std::vector<StoreOp> NodeSalvage::read(uint64_t bytes_max) {
+  bytes_left_ = bytes_max;
+  if (db_ == nullptr) return {};
+  read_state();
+  for (uint8_t lane = 1; lane <= kNodeLanes; ++lane) read_lane(lane);
+  return std::move(rows_);
+}
+
+bool NodeSalvage::take(sqlite3_stmt* statement, NodeTable table, uint8_t lane) {
+  std::string key;
+  auto row = NodeDb::row_of(statement, table, lane, &key);
+  if (!row) {
+    ++damaged_rows_count_;
+    return true;
+  }
+  const uint64_t bytes = row->key.size() + row->value.size() + 64;
+  if (bytes > bytes_left_) return false;
+  bytes_left_ -= bytes;
+  rows_.push_back(StoreOp{table, std::move(row->key), std::move(row->value), false});
+  return true;
+}
+
+int64_t NodeSalvage::scan(NodeTable table, uint8_t lane, const std::string& sql) {
+  clean_end_ = false;
+  auto statement = db_->prepare(sql);
+  if (!statement.ok()) return 0;
+  int64_t last = 0;
+  int result = SQLITE_ROW;
+  while ((result = sqlite3_step(statement->get())) == SQLITE_ROW) {
+    last = sqlite3_column_int64(statement->get(), 0);
+    if (!take(statement->get(), table, lane)) break;
+  }
+  clean_end_ = result == SQLITE_DONE;
+  return last;
+}
+
+void NodeSalvage::read_state() {
+  (void)scan(NodeTable::kState, 0, "SELECT key,value,crc FROM state ORDER BY key");
+  if (!clean_end_) (void)scan(NodeTable::kState, 0, "SELECT key,value,crc FROM state ORDER BY key DESC");
+}
+
+void NodeSalvage::read_lane(uint8_t lane) {
+  const std::string select = "SELECT seq,value,crc FROM " + records_name(lane);
+  const int64_t low = scan(NodeTable::kRecords, lane, select + " ORDER BY seq");
+  if (clean_end_) return;
+  const int64_t high = scan(NodeTable::kRecords, lane, select + " WHERE seq>" + std::to_string(low) + " ORDER BY seq DESC");
+  if (clean_end_) return;
+  auto probe = db_->prepare(select + " WHERE seq=?1");
+  if (!probe.ok()) return;
+  // Where the other end is not known, a long run of misses is taken for it.
+  const int64_t end = low + static_cast<int64_t>(kProbesMax);
+  int64_t misses = 0;
+  for (int64_t seq = low + 1; seq < (high > low ? std::min(high, end) : end) && (high > low || misses < kMissesMax); ++seq) {
+    sqlite3_reset(probe->get());
+    sqlite3_bind_int64(probe->get(), 1, seq);
+    const bool hit = sqlite3_step(probe->get()) == SQLITE_ROW;
+    misses = hit ? 0 : misses + 1;
+    if (hit && !take(probe->get(), NodeTable::kRecords, lane)) return;
+  }
+}
+
+}  // namespace wb::world

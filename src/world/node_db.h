@@ -1,0 +1,98 @@
+#pragma once
+// NodeDb: the SQLite file behind node_store.h. One thread at a time; internal to world.
+//
+// Layout (docs/formats/outbox.md): `state` (key → value, CRC32C) and one table per lane, `records_1` … `records_4`
+// (sequence number → value, CRC32C), so that every lane appends at the end of its own B-tree and pages fill up.
+
+#include <sqlite3.h>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "base/store_op.h"
+
+namespace wb::world {
+
+inline constexpr uint64_t kNodePageBytes = 4'096;
+inline constexpr uint8_t kNodeLanes = 4;
+
+class NodeDb {
+ public:
+  struct Limits {
+    uint64_t file_bytes_max = 0;
+    uint64_t wal_bytes_max = 0;
+  };
+  // Makes the file if it is not there. kCorrupt: it is no such database or fails SQLite's check; kUnsupported: a newer
+  // version's.
+  static Result<std::unique_ptr<NodeDb>> open(const std::string& path, const Limits& limits);
+  ~NodeDb();
+  NodeDb(const NodeDb&) = delete;
+  NodeDb& operator=(const NodeDb&) = delete;
+
+  Status begin() { return execute("BEGIN IMMEDIATE"); }
+  Status apply(const StoreOp& op);
+  Status commit() { return execute("COMMIT"); }
+  bool rollback();  // false: the connection is of no use any more
+  // Everything whose CRC matches; what does not is erased and counted.
+  Result<StoredState> read_all();
+  std::optional<StoredRow> load(std::string_view record_key);  // with the whole value
+  uint64_t file_bytes();
+  uint64_t used_bytes();
+  Status checkpoint() { return execute("PRAGMA wal_checkpoint(TRUNCATE)"); }
+
+ private:
+  struct Finalize {
+    void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+  };
+  using Statement = std::unique_ptr<sqlite3_stmt, Finalize>;
+
+  explicit NodeDb(std::string path) : path_(std::move(path)) {}
+  Status connect();
+  Status configure(const Limits& limits);
+  Status check_schema();
+  Status execute(const std::string& sql);
+  Result<Statement> prepare(const std::string& sql);
+  Result<sqlite3_stmt*> ready(Statement& slot, const std::string& sql);
+  Result<int64_t> number(const std::string& sql);
+  Error error(int result, std::string_view what) const;
+  Status read_table(NodeTable table, uint8_t lane, StoredState& found, std::vector<StoreOp>& damaged);
+  static std::optional<StoredRow> row_of(sqlite3_stmt* statement, NodeTable table, uint8_t lane, std::string* key_out);
+
+  std::string path_;
+  sqlite3* database_ = nullptr;
+  Statement put_state_, erase_state_;
+  std::array<Statement, kNodeLanes> put_record_, erase_record_, get_record_;
+  friend class NodeSalvage;
+};
+
+// Reads a damaged file: forwards until the damage, backwards until the damage, then number by number in between.
+class NodeSalvage {
+ public:
+  static constexpr uint64_t kProbesMax = 200'000;
+  static constexpr int64_t kMissesMax = 4'096;
+  explicit NodeSalvage(const std::string& path);
+  // The rows that are intact; whole values. Bounded by what a store of `bytes_max` can hold.
+  std::vector<StoreOp> read(uint64_t bytes_max);
+  uint64_t damaged_rows_count() const { return damaged_rows_count_; }
+
+ private:
+  void read_state();
+  void read_lane(uint8_t lane);
+  int64_t scan(NodeTable table, uint8_t lane, const std::string& sql);  // last number seen, 0 = none; sets clean_end_
+  bool take(sqlite3_stmt* statement, NodeTable table, uint8_t lane);
+
+  std::unique_ptr<NodeDb> db_;
+  std::vector<StoreOp> rows_;
+  uint64_t bytes_left_ = 0;
+  uint64_t damaged_rows_count_ = 0;
+  bool clean_end_ = false;
+};
+
+}  // namespace wb::world

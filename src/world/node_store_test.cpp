@@ -1,0 +1,473 @@
+// The node's store against a real disk: kill -9, failed syncs, no space, damage, two processes.
+#include "world/node_store.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdlib>
+#include <fstream>
+#include <mutex>
+
+#include "base/bytes.h"
+#include "base/prng.h"
+
+namespace {
+std::atomic<bool> fail_syncs{false};
+std::atomic<uint64_t> syncs_count{0};
+int sync_or_fail(long call, int fd) {
+  ++syncs_count;
+  if (!fail_syncs) return static_cast<int>(syscall(call, fd));
+  errno = EIO;
+  return -1;
+}
+}  // namespace
+// SQLite's syncs come through here: the executable's symbols go before libc's.
+extern "C" __attribute__((visibility("default"))) int fdatasync(int fd) { return sync_or_fail(SYS_fdatasync, fd); }
+extern "C" __attribute__((visibility("default"))) int fsync(int fd) { return sync_or_fail(SYS_fsync, fd); }
+
+namespace wb::world {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Folder {
+  Folder() {
+    std::string pattern = (fs::temp_directory_path() / "wb-node-store-XXXXXX").string();
+    path = ::mkdtemp(pattern.data());
+  }
+  ~Folder() { fs::remove_all(path); }
+  fs::path path;
+  fs::path db() const { return path / "outbox.db"; }
+};
+
+std::string key_of(uint8_t lane, uint64_t seq) {
+  std::string key(1, static_cast<char>(lane));
+  append_u64_be(key, seq);
+  return key;
+}
+std::string value_of(uint64_t seq, size_t bytes) {
+  Prng prng(seq);
+  std::string value;
+  while (value.size() < bytes) value.push_back(static_cast<char>(prng.next()));
+  return value;
+}
+StoreOp put(uint8_t lane, uint64_t seq, size_t bytes = 200) {
+  return {NodeTable::kRecords, key_of(lane, seq), value_of(seq, bytes), false};
+}
+StoreOp put_state(std::string key, std::string value) { return {NodeTable::kState, std::move(key), std::move(value), false}; }
+
+// A store and the completions it reported.
+struct Session {
+  explicit Session(NodeStore::Options options) {
+    auto result = NodeStore::open(options, [this](NodeStore::Completion completion) {
+      const std::lock_guard guard(mutex);
+      if (completion.error) {
+        failed = completion;
+      } else {
+        stored = completion.ticket;
+      }
+      changed.notify_all();
+    });
+    if (!result.ok()) {
+      error = result.error();
+      return;
+    }
+    store = std::move(result->store);
+    found = std::move(result->found);
+    set_aside = std::move(result->set_aside);
+  }
+  ~Session() { store.reset(); }
+  bool write(std::vector<StoreOp> ops) {
+    const uint64_t ticket = ++last;
+    store->submit(ticket, std::move(ops));
+    std::unique_lock guard(mutex);
+    changed.wait(guard, [&] { return stored >= ticket || failed; });
+    if (!failed) return true;
+    last = failed->ticket - 1;
+    last_error = *failed->error;
+    failed.reset();
+    return false;
+  }
+  std::vector<StoredRow> load(std::vector<std::string> keys) {
+    std::vector<StoredRow> rows;
+    bool done = false;
+    store->load(std::move(keys), [&](std::vector<StoredRow> got) {
+      const std::lock_guard guard(mutex);
+      rows = std::move(got);
+      done = true;
+      changed.notify_all();
+    });
+    std::unique_lock guard(mutex);
+    changed.wait(guard, [&] { return done; });
+    return rows;
+  }
+  size_t records() const {
+    size_t count = 0;
+    for (const StoredRow& row : found.rows) count += row.table == NodeTable::kRecords ? 1 : 0;
+    return count;
+  }
+  std::unique_ptr<NodeStore> store;
+  StoredState found;
+  std::string set_aside;
+  std::optional<Error> error;
+  std::mutex mutex;
+  std::condition_variable changed;
+  uint64_t stored = 0, last = 0;
+  std::optional<NodeStore::Completion> failed;
+  Error last_error;
+};
+
+NodeStore::Options in(const Folder& folder) { return {.data_dir = folder.path, .file_bytes_max = 1U << 20}; }
+
+void fill(const Folder& folder, int count) {
+  Session session(in(folder));
+  for (int i = 1; i <= count; ++i) ASSERT_TRUE(session.write({put(2, static_cast<uint64_t>(i)), put_state("counter", std::to_string(i))}));
+}
+
+TEST(NodeStore, KeepsRowsInOrderAcrossARestart) {  // H1
+  Folder folder;
+  {
+    Session session(in(folder));
+    ASSERT_TRUE(session.store) << session.error->text;
+    ASSERT_TRUE(session.write({put(3, 1), put(2, 256), put(2, 1), put_state("b", "2"), put_state("a", "")}));
+    ASSERT_TRUE(session.write({put(2, 2), {NodeTable::kRecords, key_of(2, 1), {}, true}, put_state("b", "3")}));
+    const auto rows = session.load({key_of(2, 2), key_of(2, 1), "nonsense", key_of(9, 1)});
+    ASSERT_EQ(rows.size(), 1U);
+    EXPECT_EQ(rows[0].value, value_of(2, 200));
+    EXPECT_GE(session.store->stats().commits, 2U);
+  }
+  Session again(in(folder));
+  ASSERT_EQ(again.found.rows.size(), 5U);
+  EXPECT_EQ(again.found.rows[0].key, "a");
+  EXPECT_EQ(again.found.rows[1].value, "3");
+  EXPECT_EQ(again.found.rows[2].key, key_of(2, 2));
+  EXPECT_EQ(again.found.rows[3].key, key_of(2, 256));
+  EXPECT_EQ(again.found.rows[3].value, value_of(256, 200).substr(0, kRecordHeadBytes));
+  EXPECT_EQ(again.found.rows[3].value_bytes, 200U);
+  EXPECT_EQ(again.found.damaged_rows_count, 0U);
+}
+
+TEST(NodeStore, GroupsWhatIsQueuedIntoFewCommits) {
+  Folder folder;
+  Session session(in(folder));
+  for (uint64_t i = 1; i <= 500; ++i) session.store->submit(++session.last, {put(2, i, 100)});
+  ASSERT_TRUE(session.write({put_state("end", "1")}));
+  EXPECT_EQ(session.store->stats().tickets, 501U);
+  EXPECT_LT(session.store->stats().commits, 400U);
+}
+
+// The child reports what became durable; the parent kills it at any moment and looks.
+TEST(NodeStore, WhatWasReportedDurableSurvivesKill9) {  // Q1 Q2: acked survives, and what is found is a prefix
+  for (uint64_t round = 0; round < 6; ++round) {
+    Folder folder;
+    int pipe_fds[2];
+    ASSERT_EQ(::pipe(pipe_fds), 0);
+    const pid_t child = ::fork();
+    if (child == 0) {
+      auto opened = NodeStore::open(in(folder), [&](NodeStore::Completion completion) {
+        if (!completion.error) (void)!::write(pipe_fds[1], &completion.ticket, sizeof completion.ticket);
+      });
+      for (uint64_t i = 1; opened.ok() && i <= 4'000; ++i) {
+        opened->store->submit(i, {put(2, i, 100 + i % 7), put_state("counter", std::to_string(i))});
+        if (i % (3 + round) == 0) ::usleep(200);  // lets the writer make groups of many sizes
+      }
+      ::pause();
+      ::_exit(0);
+    }
+    ::close(pipe_fds[1]);
+    uint64_t reported = 0, ticket = 0;
+    while (reported < 20 + round * 90 && ::read(pipe_fds[0], &ticket, sizeof ticket) == sizeof ticket) reported = ticket;
+    ASSERT_EQ(::kill(child, SIGKILL), 0);
+    while (::read(pipe_fds[0], &ticket, sizeof ticket) == sizeof ticket) reported = ticket;
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    ::close(pipe_fds[0]);
+    Session session(in(folder));
+    ASSERT_TRUE(session.store) << session.error->text;
+    EXPECT_EQ(session.set_aside, "");
+    EXPECT_GE(session.records(), reported);
+    uint64_t seq = 0;
+    for (const StoredRow& row : session.found.rows) {
+      if (row.table == NodeTable::kState) {
+        EXPECT_EQ(row.value, std::to_string(session.records()));  // moved together with the records
+        continue;
+      }
+      ++seq;
+      ASSERT_EQ(row.key, key_of(2, seq));
+      ASSERT_EQ(row.value, value_of(seq, 100 + seq % 7).substr(0, kRecordHeadBytes));
+    }
+  }
+}
+
+TEST(NodeStore, TwoProcessesOnOneFolderAreRefused) {
+  Folder folder;
+  int pipe_fds[2];
+  ASSERT_EQ(::pipe(pipe_fds), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    auto opened = NodeStore::open(in(folder), [](NodeStore::Completion) {});
+    const char ok = opened.ok() ? 'y' : 'n';
+    (void)!::write(pipe_fds[1], &ok, 1);
+    ::pause();
+    ::_exit(0);
+  }
+  char ok = 0;
+  ASSERT_EQ(::read(pipe_fds[0], &ok, 1), 1);
+  ASSERT_EQ(ok, 'y');
+  Session second(in(folder));
+  ASSERT_TRUE(second.error);
+  EXPECT_EQ(second.error->code, Code::kExists);
+  EXPECT_NE(second.error->text.find(std::to_string(child)), std::string::npos) << second.error->text;
+  EXPECT_NE(second.error->text.find("waybill-agent"), std::string::npos);
+  ASSERT_EQ(::kill(child, SIGKILL), 0);
+  ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+  Session third(in(folder));
+  EXPECT_TRUE(third.store);  // the kernel let go
+  ::close(pipe_fds[0]);
+  ::close(pipe_fds[1]);
+}
+
+TEST(NodeStore, NothingIsReportedDurableAfterAFailedSync) {  // Q7
+  Folder folder;
+  {
+    Session session(in(folder));
+    ASSERT_TRUE(session.write({put(2, 1)}));
+    const uint64_t before = syncs_count;
+    ASSERT_TRUE(session.write({put(2, 2)}));
+    ASSERT_GT(syncs_count, before) << "a commit must sync, through our fdatasync";
+    fail_syncs = true;
+    EXPECT_FALSE(session.write({put(2, 3)}));
+    EXPECT_EQ(session.last_error.code, Code::kUnavailable);
+    EXPECT_FALSE(session.write({put(2, 3)}));
+    EXPECT_EQ(session.stored, 2U);
+    fail_syncs = false;
+    EXPECT_TRUE(session.write({put(2, 3)}));
+    EXPECT_TRUE(session.write({put(2, 4)}));
+    EXPECT_EQ(session.store->stats().failures, 2U);
+  }
+  Session again(in(folder));
+  EXPECT_EQ(again.records(), 4U);
+}
+
+TEST(NodeStore, AfterAFailureEverythingLaterIsRefusedUntilItIsSubmittedAgain) {
+  Folder folder;
+  {
+    Session session(in(folder));
+    ASSERT_TRUE(session.write({put(2, 1)}));
+    fail_syncs = true;
+    EXPECT_FALSE(session.write({put(2, 2)}));
+    fail_syncs = false;
+    session.store->submit(3, {put(2, 3)});  // its predecessor is missing
+    session.store->submit(4, {put(2, 4)});
+    EXPECT_TRUE(session.write({put(2, 2)}));
+    EXPECT_EQ(session.stored, 2U);
+    EXPECT_TRUE(session.write({put(2, 30)}));
+  }
+  Session again(in(folder));
+  EXPECT_EQ(again.records(), 3U);
+}
+
+TEST(NodeStore, AFullFileRefusesOrdinaryRecordsButKeepsStateAndCritical) {  // Q8 R1
+  Folder folder;
+  Session session(in(folder));
+  uint64_t seq = 1;
+  while (session.write({put(2, seq, 3'000)})) ++seq;
+  EXPECT_EQ(session.last_error.code, Code::kFull);
+  EXPECT_GT(seq, 100U);
+  EXPECT_TRUE(session.write({put(1, 1, 3'000)}));
+  EXPECT_TRUE(session.write({put_state("deploy/slot", std::string(8'000, 's'))}));
+  uint64_t critical = 2;
+  while (session.write({put(1, critical, 3'000)})) ++critical;
+  EXPECT_EQ(session.last_error.code, Code::kFull);
+  EXPECT_LE(fs::file_size(folder.db()), 1U << 20);
+  EXPECT_LE(session.store->stats().file_bytes, 1U << 20);
+  // Erasing makes room; later tries work.
+  std::vector<StoreOp> erase;
+  for (uint64_t i = 1; i <= 100; ++i) erase.push_back({NodeTable::kRecords, key_of(2, i), {}, true});
+  EXPECT_TRUE(session.write(std::move(erase)));
+  EXPECT_TRUE(session.write({put(2, seq, 3'000)}));
+}
+
+TEST(NodeStore, AFullDiskIsSurvived) {  // ENOSPC stand-in: the process may not make files larger
+  Folder folder;
+  {
+    Session session(in(folder));
+    ASSERT_TRUE(session.write({put(2, 1)}));
+    struct rlimit old {};
+    ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &old), 0);
+    struct rlimit tight = old;
+    tight.rlim_cur = 64U << 10;
+    ::signal(SIGXFSZ, SIG_IGN);
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &tight), 0);
+    bool refused = false;
+    uint64_t stored = 1;
+    for (int i = 0; i < 100 && !refused; ++i) {
+      refused = !session.write({put(2, stored + 1, 3'000)});
+      if (!refused) ++stored;
+    }
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &old), 0);
+    EXPECT_TRUE(refused);
+    EXPECT_TRUE(session.write({put(2, stored + 1, 3'000)})) << session.last_error.text;
+  }
+  Session again(in(folder));
+  EXPECT_EQ(again.set_aside, "");
+  EXPECT_GT(again.records(), 2U);
+}
+
+TEST(NodeStore, AFloorOfFreeSpaceStopsOrdinaryRecords) {  // R1
+  Folder folder;
+  NodeStore::Options options = in(folder);
+  options.free_bytes_floor = 1ULL << 60;
+  Session session(options);
+  EXPECT_FALSE(session.write({put(2, 1)}));
+  EXPECT_EQ(session.last_error.code, Code::kFull);
+  EXPECT_TRUE(session.write({put(1, 1), put_state("a", "b")}));
+}
+
+void flip(const fs::path& path, uint64_t at) {
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekg(static_cast<std::streamoff>(at));
+  const char byte = static_cast<char>(file.get());
+  file.seekp(static_cast<std::streamoff>(at));
+  file.put(static_cast<char>(byte ^ 0x40));
+}
+
+TEST(NodeStore, AFlippedBitInARecordCostsThatRecord) {  // Q5
+  Folder folder;
+  fill(folder, 50);
+  std::string bytes;
+  {
+    std::ifstream file(folder.db(), std::ios::binary);
+    bytes.assign(std::istreambuf_iterator<char>(file), {});
+  }
+  const size_t at = bytes.find(value_of(17, 200));
+  ASSERT_NE(at, std::string::npos);
+  flip(folder.db(), at + 100);
+  {
+    Session session(in(folder));
+    EXPECT_EQ(session.set_aside, "");
+    EXPECT_EQ(session.found.damaged_rows_count, 1U);
+    EXPECT_EQ(session.records(), 49U);
+  }
+  Session again(in(folder));
+  EXPECT_EQ(again.found.damaged_rows_count, 0U);
+  EXPECT_EQ(again.records(), 49U);
+}
+
+// Whatever bytes are there: the start ends, works, and never yields an altered row.
+TEST(NodeStore, AnyDamageIsABoundedStartWithoutAlteredRows) {  // Q5 Q6
+  uint64_t salvaged_most = 0;
+  for (uint64_t seed = 1; seed <= 32; ++seed) {
+    Folder folder;
+    {
+      Session session(in(folder));
+      std::vector<StoreOp> ops;
+      for (uint64_t i = 1; i <= 400; ++i) ops.push_back(put(2, i));
+      ops.push_back(put_state("counter", "400"));
+      ASSERT_TRUE(session.write(std::move(ops)));
+    }
+    Prng prng(seed);
+    const uint64_t size = fs::file_size(folder.db());
+    const uint64_t kind = seed % 4;
+    if (kind == 0) {
+      fs::resize_file(folder.db(), prng.below(size));
+    } else if (kind == 1) {  // zeroed sector
+      std::fstream file(folder.db(), std::ios::in | std::ios::out | std::ios::binary);
+      file.seekp(static_cast<std::streamoff>(prng.below(size / 512) * 512));
+      file.write(std::string(512, '\0').data(), 512);
+    } else if (kind == 2) {
+      for (int i = 0; i < 20; ++i) flip(folder.db(), prng.below(size));
+    } else {
+      std::ofstream(folder.path / "outbox.db-wal", std::ios::binary) << value_of(seed, 9'000);  // a log of rubbish
+      flip(folder.db(), prng.below(100));
+    }
+    Session session(in(folder));
+    ASSERT_TRUE(session.store) << "seed " << seed << ": " << session.error->text;
+    for (const StoredRow& row : session.found.rows) {
+      if (row.table == NodeTable::kState) continue;
+      const uint64_t seq = read_u64_be(std::string_view(row.key).substr(1));
+      ASSERT_EQ(row.value, value_of(seq, 200).substr(0, kRecordHeadBytes)) << "seed " << seed;
+    }
+    EXPECT_TRUE(session.records() == 400 || session.found.damaged_rows_count > 0) << "seed " << seed;
+    if (!session.set_aside.empty()) {
+      EXPECT_TRUE(fs::exists(session.set_aside));
+      salvaged_most = std::max<uint64_t>(salvaged_most, session.records());
+    }
+    EXPECT_TRUE(session.write({put(2, 1'000)}));
+    const size_t records = session.records();
+    session.store.reset();
+    Session again(in(folder));
+    EXPECT_EQ(again.set_aside, "");
+    EXPECT_EQ(again.records(), records + 1);
+  }
+  EXPECT_GT(salvaged_most, 300U);  // one bad page does not cost the rest
+}
+
+TEST(NodeStore, KeepsTheNewestTwoDamagedFiles) {
+  Folder folder;
+  for (int i = 0; i < 5; ++i) {
+    std::ofstream(folder.db(), std::ios::binary) << "not a database, number " << i << std::string(8'000, 'x');
+    Session session(in(folder));
+    ASSERT_TRUE(session.store);
+    EXPECT_EQ(session.set_aside, folder.db().string() + ".damaged-" + std::to_string(i + 1));
+    EXPECT_GT(session.found.damaged_rows_count, 0U);
+  }
+  EXPECT_FALSE(fs::exists(folder.db().string() + ".damaged-3"));
+  EXPECT_TRUE(fs::exists(folder.db().string() + ".damaged-4"));
+}
+
+TEST(NodeStore, AnAbsurdlyLargeFileIsSetAsideUnread) {
+  Folder folder;
+  fill(folder, 3);
+  fs::resize_file(folder.db(), 5U << 20);
+  Session session(in(folder));
+  ASSERT_TRUE(session.store);
+  EXPECT_NE(session.set_aside, "");
+  EXPECT_EQ(session.records(), 0U);
+}
+
+TEST(NodeStore, AForeignDatabaseIsSetAside) {
+  Folder folder;
+  sqlite3* other = nullptr;
+  ASSERT_EQ(sqlite3_open(folder.db().c_str(), &other), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(other, "CREATE TABLE other(x); INSERT INTO other VALUES(1)", nullptr, nullptr, nullptr), SQLITE_OK);
+  sqlite3_close(other);
+  Session session(in(folder));
+  ASSERT_TRUE(session.store);
+  EXPECT_NE(session.set_aside, "");
+}
+
+// Every point between two renames of a repair: the next start finishes it.
+TEST(NodeStore, ACrashDuringARepairIsFinishedByTheNextStart) {  // Q6
+  for (int stage = 0; stage < 4; ++stage) {
+    Folder folder, whole;
+    fill(whole, 5);  // stands for the copy that was salvaged
+    fill(folder, 9);
+    std::ofstream(folder.path / "outbox.db-wal", std::ios::binary) << "old log";
+    const std::string db = folder.db().string();
+    if (stage == 0) {
+      std::ofstream(db + ".partial") << "half a copy";
+      fs::remove(db + "-wal");
+    } else {
+      fs::copy_file(whole.db(), db + ".salvaged");
+    }
+    if (stage >= 2) fs::rename(db, db + ".damaged-1");
+    if (stage >= 3) fs::rename(db + "-wal", db + ".damaged-1-wal");
+    Session session(in(folder));
+    ASSERT_TRUE(session.store) << stage << ": " << session.error->text;
+    EXPECT_EQ(session.records(), stage == 0 ? 9U : 5U) << stage;
+    EXPECT_FALSE(fs::exists(db + ".partial"));
+    EXPECT_FALSE(fs::exists(db + ".salvaged"));
+  }
+}
+
+}  // namespace
+}  // namespace wb::world
