@@ -13,12 +13,12 @@ int main(int argc, char** argv) {
   wb::cli::add_predict(app);
   wb::cli::add_release(app);
   wb::cli::add_pipeline(app);
-#endif
   wb::cli::add_hub(app);
   wb::cli::add_node(app);
   wb::cli::add_rollout(app);
   wb::cli::add_track(app);
   wb::cli::add_dataset(app);
+#endif
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
