@@ -243,7 +243,6 @@ void HttpsSession::write() {
 // Says goodbye, then reads what is still coming: closing on unread bytes resets the connection and loses our answer.
 void HttpsSession::shut_down() {
   expire_after(kDrainMs);
-  ErrorCode ignored;
   // Only our half: the close_notify goes out with the answer; waiting for theirs is what drain() does.
   SSL_set_shutdown(stream_.native_handle(), SSL_RECEIVED_SHUTDOWN);
   stream_.async_shutdown([self = shared_from_this()](ErrorCode) {
