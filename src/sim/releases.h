@@ -1,0 +1,26 @@
+#pragma once
+// The releases that the simulated operator ships: a small real model, a retrained one, and one with its columns
+// swapped.
+
+#include <string>
+
+#include "base/bytes.h"
+#include "base/prng.h"
+#include "base/result.h"
+
+namespace wb::sim {
+
+enum class Kind : uint8_t { kGood, kRetrained, kSwapped };
+
+// 32 bytes: the simulated publisher's private key.
+const std::string& publisher_seed();
+Result<Bytes> make_release(Kind kind, const std::string& version);
+
+// One reading: NDJSON-like columns heat in [0, 100), spin in [200, 300), id exact up to 2^53.
+struct Reading {
+  double heat = 0;
+  double spin = 0;
+};
+Reading draw_reading(Prng& prng);
+
+}  // namespace wb::sim

@@ -1,0 +1,58 @@
+#pragma once
+// sim: a whole fleet on a virtual clock. The same cores that run in the field — Agent with deploy, outbox, sync and the
+// pipeline; Hub with ingest, telemetry, registry, rollout and dispatch — driven by a simulated network, disk and world
+// with faults, and watched by checkers for the promises (docs/operations/promises.md). One seed is one history: the
+// trace hash says whether two runs were the same. First a phase with faults, then everything heals and all must
+// converge.
+//
+// What is simulated: loss, doubling, delay and reordering of exchanges; partitions; crashes at any moment, which leave
+// a prefix of the submitted tickets; stores that fail for a while; wall clocks that jump; a hub that restarts; an
+// operator who rolls out good releases and a bad one, and pauses and resumes them. What is not: torn sectors (the
+// store's own tests).
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "edge/agent/agent.h"
+
+namespace wb::sim {
+
+struct Options {
+  uint64_t seed = 1;
+  uint32_t nodes = 20;
+  uint32_t days = 7;
+  uint32_t minutes_per_batch = 10;
+  uint32_t rows_per_batch = 8;
+  ReadDocument read_document;
+  // Called with a line now and then, for progress; may be empty.
+  std::function<void(const std::string&)> progress;
+};
+
+struct Violation {
+  std::string promise;  // "Q3"
+  std::string text;
+  int64_t at_ms = 0;  // virtual
+};
+
+struct Report {
+  uint64_t seed = 0;
+  uint64_t trace_hash = 0;
+  uint64_t events = 0;
+  uint64_t crashes = 0;
+  uint64_t exchanges = 0;
+  uint64_t exchanges_lost = 0;
+  uint64_t store_failures = 0;
+  uint64_t records_accepted = 0;
+  uint64_t records_at_hub = 0;
+  uint64_t rollbacks = 0;  // releases that nodes took back by themselves
+  uint64_t halted_rollouts = 0;
+  double device_hours = 0;
+  std::vector<Violation> violations;  // the first kViolationsMax
+  static constexpr size_t kViolationsMax = 20;
+};
+
+Report run(const Options& options);
+
+}  // namespace wb::sim
