@@ -1,0 +1,126 @@
+#include "apps/agent/identity.h"
+
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/signature.h"
+#include "wire/wire.h"
+#include "world/files.h"
+#include "world/pki.h"
+
+namespace wb::agentapp {
+namespace {
+
+constexpr size_t kFileBytesMax = 64U << 10;
+constexpr uint32_t kEnrolDeadlineMs = 30'000;
+
+std::string folder(const std::string& data_dir) { return data_dir + "/identity"; }
+
+struct Token {
+  std::string secret;
+  std::string pin;
+};
+
+Result<Token> parse_token(const std::string& text) {
+  const auto parts = split(trim(text), '-');
+  if (parts.size() != 3 || parts[0] != "wb1" || parts[1].empty() || parts[2].size() != 32)
+    return fail(Code::kInvalid,
+                "the token is not of the form wb1-…-…; copy the whole line that 'waybill node token create' prints");
+  return Token{std::string(parts[1]), std::string(parts[2])};
+}
+
+std::string host_name() {
+  char buffer[256] = {};
+  return gethostname(buffer, sizeof buffer - 1) == 0 ? buffer : "node";
+}
+
+// One file says everything but the key, so that an identity is old or new and never half.
+std::string encode_identity(const wire::EnrolResponse& response, const std::string& hub_url) {
+  std::string out = "node_id " + response.node_id() + "\nhub " + hub_url + "\n";
+  for (const std::string& key : response.release_keys()) out += "release_key " + hex_encode(key) + "\n";
+  return out + "certificate\n" + response.certificate_pem() + "authority\n" + response.ca_pem();
+}
+
+}  // namespace
+
+Result<Identity> load_identity(const std::string& data_dir) {
+  auto read = world::read_file(folder(data_dir) + "/identity", kFileBytesMax);
+  if (!read.ok()) {
+    if (read.error().code == Code::kNotFound)
+      return fail(Code::kNotFound,
+                  "this node is not enrolled: run waybill-agent enroll --hub URL --token TOKEN --data-dir ", data_dir);
+    return read.error();
+  }
+  const std::string& text = *read;
+  Identity out;
+  const size_t certificate = text.find("certificate\n");
+  const size_t authority = text.find("authority\n");
+  if (certificate == std::string::npos || authority == std::string::npos || authority < certificate)
+    return fail(Code::kCorrupt, folder(data_dir), "/identity is damaged: enrol this node again with a new token");
+  for (const std::string_view line : split(std::string_view(text).substr(0, certificate), '\n')) {
+    const size_t space = line.find(' ');
+    if (space == std::string_view::npos) continue;
+    const std::string_view key = line.substr(0, space);
+    const std::string value(line.substr(space + 1));
+    if (key == "node_id") out.node_id = value;
+    if (key == "hub") out.hub_url = value;
+    if (key == "release_key") {
+      WB_TRY(std::string raw, hex_decode(value));
+      out.release_keys.push_back(std::move(raw));
+    }
+  }
+  out.tls.certificate_pem = text.substr(certificate + 12, authority - certificate - 12);
+  out.tls.ca_pem = text.substr(authority + 10);
+  WB_TRY(out.tls.key_pem, world::read_file(folder(data_dir) + "/key.pem", kFileBytesMax));
+  if (out.node_id.empty() || out.hub_url.empty())
+    return fail(Code::kCorrupt, folder(data_dir),
+                "/identity names no node or hub: enrol this node again with a new token");
+  return out;
+}
+
+Result<Identity> enrol(const EnrolOptions& options) {
+  if (load_identity(options.data_dir).ok())
+    return fail(Code::kExists, "this data folder is enrolled already (", options.data_dir,
+                "/identity): to enrol it anew, stop the agent and remove that folder");
+  WB_TRY(const Token token, parse_token(options.token));
+  WB_TRY(const world::Endpoint endpoint, world::parse_endpoint(options.hub_url));
+  WB_CHECK(world::make_folders(folder(options.data_dir)));
+
+  // The same key is used again after a crash, so that the hub recognises the retry and the single-use token still
+  // serves.
+  const std::string key_path = folder(options.data_dir) + "/key.pem";
+  auto key = world::read_file(key_path, kFileBytesMax);
+  if (!key.ok()) {
+    key = world::make_p256_key_pem();
+    if (!key.ok()) return key.error();
+    WB_CHECK(world::write_file_atomic(key_path, *key, world::kSecretMode));
+  }
+  const std::string name = options.name.empty() ? host_name() : options.name;
+  const std::string csr_path = folder(options.data_dir) + "/csr.der";
+  auto csr = world::read_file(csr_path, kFileBytesMax);
+  if (!csr.ok()) {
+    csr = world::make_csr_der(*key, name);
+    if (!csr.ok()) return csr.error();
+    WB_CHECK(world::write_file_atomic(csr_path, *csr, world::kSecretMode));
+  }
+
+  WB_TRY(const std::string ca_pem, world::fetch_pinned_ca(endpoint, token.pin, kEnrolDeadlineMs));
+  wire::EnrolRequest message;
+  message.set_token(token.secret);
+  message.set_csr_der(*csr);
+  message.set_node_name(name);
+  for (const auto& [label, value] : options.labels) (*message.mutable_labels())[label] = value;
+  world::HttpRequest request{"POST", "/v1/enrol", {{"content-type", "application/x-protobuf"}}, wire::encode(message)};
+  WB_TRY(const world::HttpResponse response, world::https_call(endpoint, {ca_pem, "", ""}, std::move(request),
+                                                               {kEnrolDeadlineMs, limits::kExchangeResponseBytesMax}));
+  if (response.status != 200)
+    return fail(Code::kDenied, "the hub refused to enrol this node (HTTP ", std::to_string(response.status),
+                "): ", response.body.substr(0, 400));
+  WB_TRY(const wire::EnrolResponse answer, wire::decode_enrol_response(response.body));
+  WB_CHECK(world::write_file_atomic(folder(options.data_dir) + "/identity", encode_identity(answer, endpoint.url()),
+                                    world::kSecretMode));
+  ::unlink(csr_path.c_str());
+  return load_identity(options.data_dir);
+}
+
+}  // namespace wb::agentapp

@@ -1,0 +1,33 @@
+#pragma once
+// Who this node is: what enrolment leaves in <data_dir>/identity. The private key is made here and never leaves (I1).
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "world/https_client.h"
+
+namespace wb::agentapp {
+
+struct Identity {
+  std::string node_id;
+  std::string hub_url;
+  world::TlsIdentity tls;
+  std::vector<std::string> release_keys;  // 32 raw bytes each, pinned at enrolment (K2)
+};
+
+// kNotFound if this data folder was never enrolled.
+Result<Identity> load_identity(const std::string& data_dir);
+
+struct EnrolOptions {
+  std::string data_dir;
+  std::string hub_url;
+  std::string token;  // wb1-<secret>-<CA pin>
+  std::string name;   // wished node id; the hub decides
+  std::map<std::string, std::string> labels;
+};
+// Makes a key, has the hub sign it, and keeps the identity. Safe to repeat after a crash: the same key is used again.
+Result<Identity> enrol(const EnrolOptions& options);
+
+}  // namespace wb::agentapp

@@ -1,0 +1,432 @@
+#include "apps/agent/runner.h"
+
+#include <spdlog/spdlog.h>
+#include <time.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <csignal>
+
+#include "apps/agent/sources.h"
+#include "apps/agent/status.h"
+#include "base/bytes.h"
+#include "world/actions.h"
+#include "world/files.h"
+#include "world/node_store.h"
+#include "world/pki.h"
+#include "world/slots.h"
+#include "world/yaml.h"
+
+namespace wb::agentapp {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr int kBadConfiguration = 78;
+constexpr size_t kModelFileBytesMax = 64U << 20;
+
+int64_t boot_ns() {
+  timespec now{};
+  ::clock_gettime(CLOCK_BOOTTIME, &now);  // goes on while the device sleeps (T1)
+  return int64_t{now.tv_sec} * kNsPerSecond + now.tv_nsec;
+}
+int64_t wall_ms() {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
+}
+
+class Runner {
+ public:
+  static Result<std::unique_ptr<Runner>> create(const NodeFile& node);
+  int run();
+
+ private:
+  explicit Runner(const NodeFile& node) : node_(node), timer_(io_), signals_(io_, SIGTERM, SIGINT) {}
+  Result<std::optional<LocalPipeline>> load_local() const;
+  Status open_store(Prng& prng);
+  Status open_local_api();
+
+  Moment now() const { return {Instant{boot_ns() - started_ns_}, wall_ms()}; }
+  void feed(agent::Event event);
+  void post_event(agent::Event event) {
+    asio::post(io_, [this, event = std::move(event)]() mutable { feed(std::move(event)); });
+  }
+  void set_timer(Instant wake_at);
+  void deliver(agent::SourceBatch&& batch, Answered answered);
+  void sources_ended();
+  void finish_if_stored();
+  void handle_local(world::LocalRequest&& request, const world::LocalServer::Respond& respond);
+
+  void perform(agent::Store&& effect) {
+    store_->submit(effect.ticket, std::move(effect.ops));
+    last_ticket_ = effect.ticket;
+  }
+  void perform(agent::LoadRows&& effect);
+  void perform(agent::SendExchange&& effect);
+  void perform(agent::CancelExchange&& effect);
+  void perform(agent::Answer&& effect);
+  void perform(agent::Serve&& effect);
+  void perform(agent::Act&& effect);
+  void perform(agent::Shadow&&) { post_event(agent::ShadowRun{}); }
+  void perform(agent::Log&& effect);
+  void perform(deploy::FetchRange&& effect);
+  void perform(deploy::WriteSlot&& effect);
+  void perform(deploy::SealSlot&& effect);
+  void perform(deploy::ReadSlot&& effect);
+  void perform(deploy::RemoveSlot&& effect);
+
+  NodeFile node_;
+  std::optional<Identity> identity_;
+  int64_t started_ns_ = boot_ns();
+  asio::io_context io_{1};
+  asio::steady_timer timer_;
+  asio::signal_set signals_;
+  std::optional<Agent> agent_;
+  std::optional<world::Slots> slots_;
+  std::unique_ptr<world::HttpsClient> exchange_client_;
+  std::unique_ptr<world::HttpsClient> fetch_client_;
+  std::unique_ptr<world::Actions> actions_;
+  std::unique_ptr<Sources> sources_;
+  std::unique_ptr<world::LocalServer> local_;
+  std::map<uint64_t, Answered> waiting_;
+  uint64_t next_answer_ = 1;
+  uint64_t last_ticket_ = 0;
+  uint64_t stored_ticket_ = 0;
+  bool ending_ = false;
+  bool local_mode_ = false;
+  std::unique_ptr<world::NodeStore> store_;  // last: its thread posts to io_ until it is destroyed
+};
+
+Result<std::optional<LocalPipeline>> Runner::load_local() const {
+  if (node_.pipeline.empty()) return std::optional<LocalPipeline>();
+  LocalPipeline out;
+  WB_TRY(out.document, world::load_yaml(node_.pipeline, world::process_env()));
+  std::string folder = node_.pipeline.substr(
+      0, node_.pipeline.find_last_of('/') == std::string::npos ? 0 : node_.pipeline.find_last_of('/') + 1);
+  if (const auto name = Pipeline::model_name(out.document)) {
+    const std::string path = folder + *name + ".wbm";
+    auto bytes = world::read_file(path, kModelFileBytesMax);
+    if (!bytes.ok())
+      return bytes.error().within(node_.pipeline + ": infer.model '" + *name + "' is read from beside the pipeline");
+    out.blobs.emplace_back("model/" + *name, std::move(bytes).value());
+  }
+  // Checked here with the file's own name, so that the error points into it.
+  Problems problems;
+  std::vector<BlobView> blobs;
+  for (const auto& [name, bytes] : out.blobs) blobs.push_back({name, bytes});
+  const auto built = Pipeline::build(out.document, blobs, {"check", "", 1, false}, problems);
+  if (!built.ok()) return fail(Code::kInvalid, problems.empty() ? built.error().text : problems.format(node_.pipeline));
+  return std::optional<LocalPipeline>(std::move(out));
+}
+
+Result<std::unique_ptr<Runner>> Runner::create(const NodeFile& node) {
+  auto runner = std::unique_ptr<Runner>(new Runner(node));
+  WB_CHECK(world::make_folders(node.data_dir));
+  auto identity = load_identity(node.data_dir);
+  if (identity.ok())
+    runner->identity_ = std::move(identity).value();
+  else if (identity.error().code != Code::kNotFound || node.pipeline.empty())
+    return identity.error();
+
+  WB_TRY(world::Slots slots, world::Slots::open(node.data_dir + "/slots", limits::kReleaseBytesMax));
+  runner->slots_ = std::move(slots);
+  const std::string seed = world::random_bytes(8);
+  Prng prng(read_u64_be(seed));
+  WB_CHECK(runner->open_store(prng));
+  if (runner->identity_) {
+    WB_TRY(const world::Endpoint endpoint, world::parse_endpoint(runner->identity_->hub_url));
+    runner->exchange_client_ = std::make_unique<world::HttpsClient>(runner->io_, endpoint, runner->identity_->tls);
+    runner->fetch_client_ = std::make_unique<world::HttpsClient>(runner->io_, endpoint, runner->identity_->tls);
+  }
+  Runner* self = runner.get();
+  runner->actions_ =
+      std::make_unique<world::Actions>(runner->io_, runner->identity_ ? runner->identity_->node_id : "local");
+  runner->sources_ = std::make_unique<Sources>(Sources::Ports{
+      runner->io_,
+      [self](agent::SourceBatch&& batch, Answered answered) { self->deliver(std::move(batch), std::move(answered)); },
+      [self](const std::string& key) { return self->agent_->position(key); }, [self] { self->sources_ended(); },
+      [self](agent::Log::Level level, std::string text) {
+        self->perform(agent::Log{level, std::move(text)});
+      },
+      wall_ms, runner->identity_ ? runner->identity_->node_id : "local"});
+  WB_CHECK(runner->open_local_api());
+  return runner;
+}
+
+Status Runner::open_store(Prng& prng) {
+  WB_TRY(std::optional<LocalPipeline> local, load_local());
+  local_mode_ = local.has_value();
+  world::NodeStore::Options options;
+  options.data_dir = node_.data_dir;
+  options.file_bytes_max = static_cast<uint64_t>(node_.outbox_bytes);
+  options.free_bytes_floor = static_cast<uint64_t>(node_.free_bytes_floor);
+  WB_TRY(world::NodeStore::Opened opened,
+         world::NodeStore::open(options, [this](const world::NodeStore::Completion& done) {
+           if (done.error) return post_event(agent::StoreFailed{done.ticket, *done.error});
+           post_event(agent::Stored{done.ticket});
+         }));
+  store_ = std::move(opened.store);
+  if (!opened.set_aside.empty())
+    spdlog::error("the store was damaged and set aside as {}; what could be read was kept, the rest is counted as lost",
+                  opened.set_aside);
+  AgentConfig config;
+  config.node_id = identity_ ? identity_->node_id : "local";
+  config.version = WB_VERSION;
+  config.labels = node_.labels;
+  config.has_hub = identity_.has_value();
+  config.read_document = [](std::string_view text) {
+    return world::parse_yaml(text, "pipeline.yaml", world::process_env());
+  };
+  if (identity_) config.deploy.trusted_keys = identity_->release_keys;
+  config.outbox.bytes_max = static_cast<uint64_t>(node_.outbox_bytes);
+  std::vector<deploy::SlotFile> files;
+  WB_TRY(const auto listed, slots_->list());
+  for (const auto& file : listed) files.push_back({file.digest, file.bytes, file.sealed});
+  WB_TRY(Agent opened_agent, Agent::open(std::move(config), opened.found, std::move(files), prng, std::move(local)));
+  agent_ = std::move(opened_agent);
+  return ok_status();
+}
+
+Status Runner::open_local_api() {
+  const std::string token_path = node_.data_dir + "/local_token";
+  auto token = world::read_file(token_path, 4'096);
+  if (!token.ok()) {
+    token = hex_encode(world::random_bytes(16));
+    WB_CHECK(world::write_file_atomic(token_path, *token, world::kSecretMode));
+  }
+  world::LocalServerConfig config;
+  config.address = node_.local_address;
+  config.port = node_.local_port;
+  config.token = std::string(trim(*token));
+  config.body_bytes_max = source::kBodyBytesMax;
+  auto opened = world::LocalServer::listen(
+      io_, std::move(config), [this](world::LocalRequest&& request, const world::LocalServer::Respond& respond) {
+        handle_local(std::move(request), respond);
+      });
+  if (!opened.ok()) return opened.error();
+  local_ = std::move(opened).value();
+  const std::string url = "http://" + node_.local_address + ":" + std::to_string(local_->port());
+  WB_CHECK(world::write_file_atomic(node_.data_dir + "/local_url", url + "\n", world::kPublicMode));
+  return ok_status();
+}
+
+int Runner::run() {
+  signals_.async_wait([this](const boost::system::error_code& error, int) {
+    if (error) return;
+    spdlog::info("stopping: what is taken in is being made durable");
+    ending_ = true;
+    sources_->serve(nullptr, 0);
+    feed(agent::Stopping{});
+    finish_if_stored();
+  });
+  spdlog::info("node {} · local API http://{}:{} · data {}", agent_->view().node_id, node_.local_address,
+               local_->port(), node_.data_dir);
+  if (!identity_) spdlog::info("local mode: no hub; run waybill-agent enroll to join one");
+  feed(agent::Opened{});
+  io_.run();
+  store_.reset();  // commits what is queued
+  return 0;
+}
+
+void Runner::feed(agent::Event event) {
+  const auto* batch = std::get_if<agent::SourceBatch>(&event);
+  const auto* shadow = std::get_if<agent::ShadowRun>(&event);
+  const uint32_t rows = batch != nullptr ? static_cast<uint32_t>(batch->batch.rows_count()) : 0;
+  if (const auto* stored = std::get_if<agent::Stored>(&event)) stored_ticket_ = stored->ticket;
+  static uint32_t shadow_rows = 0;
+  if (rows > 0) shadow_rows = rows;
+  const uint32_t timed_rows = shadow != nullptr ? shadow_rows : rows;
+
+  const int64_t before = timed_rows > 0 ? boot_ns() : 0;
+  Step<agent::Effect> step = agent_->step(now(), std::move(event));
+  const int64_t took_ns = timed_rows > 0 ? boot_ns() - before : 0;
+  for (agent::Effect& effect : step.effects)
+    std::visit([this](auto&& e) { perform(std::forward<decltype(e)>(e)); }, std::move(effect));
+  set_timer(step.wake_at);
+  if (timed_rows > 0) {
+    const auto us = static_cast<uint32_t>(std::min<int64_t>(took_ns / 1000, UINT32_MAX));
+    agent_->step(now(), agent::Event(agent::Latency{shadow != nullptr, us, timed_rows}));
+  }
+  if (ending_) finish_if_stored();
+}
+
+void Runner::set_timer(Instant wake_at) {
+  if (wake_at == kNever) {
+    timer_.cancel();
+    return;
+  }
+  const int64_t delay_ns = std::max<int64_t>(0, wake_at.ns - now().mono.ns);
+  timer_.expires_after(std::chrono::nanoseconds(delay_ns));
+  timer_.async_wait([this](const boost::system::error_code& error) {
+    if (!error) feed(agent::Wake{});
+  });
+}
+
+void Runner::deliver(agent::SourceBatch&& batch, Answered answered) {
+  batch.answer_id = next_answer_++;
+  waiting_.emplace(batch.answer_id, std::move(answered));
+  feed(std::move(batch));
+}
+
+void Runner::sources_ended() {
+  if (agent_->serving() == nullptr) return;
+  feed(agent::SourcesEnded{agent_->serving_epoch()});
+  if (!sources_->only_finite() || !local_mode_ || identity_) return;
+  spdlog::info("all input is read");
+  ending_ = true;
+  feed(agent::Stopping{});
+}
+
+void Runner::finish_if_stored() {
+  if (stored_ticket_ >= last_ticket_ || !agent_->view().store_error.empty()) {
+    for (auto& [id, answered] : waiting_) answered(agent::Answer{id, agent::Answer::Verdict::kBusy, 0, {}, 0});
+    waiting_.clear();
+    io_.stop();
+  }
+}
+
+void Runner::perform(agent::LoadRows&& effect) {
+  store_->load(std::move(effect.keys), [this, id = effect.id](std::vector<StoredRow> rows) {
+    post_event(agent::RowsLoaded{id, std::move(rows)});
+  });
+}
+
+void Runner::perform(agent::SendExchange&& effect) {
+  world::HttpRequest request{
+      "POST", "/v1/exchange", {{"content-type", "application/x-protobuf"}}, std::move(effect.request)};
+  const world::CallLimits call{static_cast<uint32_t>(effect.deadline_ms), limits::kExchangeResponseBytesMax};
+  exchange_client_->request(std::move(request), call, [this, id = effect.id](Result<world::HttpResponse> response) {
+    if (!response.ok()) return feed(agent::ExchangeFailed{id, response.error(), 0});
+    if (response->status == 200) return feed(agent::ExchangeDone{id, std::move(response->body)});
+    const auto retry = parse_int(world::find_header(response->headers, "retry-after"));
+    feed(agent::ExchangeFailed{id,
+                               fail(Code::kInvalid, "the hub answered HTTP ", std::to_string(response->status), ": ",
+                                    response->body.substr(0, 300)),
+                               retry ? *retry * 1000 : 0});
+  });
+}
+
+void Runner::perform(agent::CancelExchange&&) { exchange_client_->cancel(); }
+
+void Runner::perform(agent::Answer&& effect) {
+  const auto found = waiting_.find(effect.answer_id);
+  if (found == waiting_.end()) return;
+  // Later, not inside this step: the answered input may deliver its next batch at once.
+  asio::post(io_, [answered = std::move(found->second), answer = std::move(effect)] { answered(answer); });
+  waiting_.erase(found);
+}
+
+void Runner::perform(agent::Serve&& effect) {
+  asio::post(io_, [this, epoch = effect.epoch] {
+    if (!ending_ && epoch == agent_->serving_epoch()) sources_->serve(agent_->serving(), epoch);
+  });
+}
+
+void Runner::perform(agent::Act&& effect) {
+  switch (effect.action.kind) {
+    case route::ActionKind::kStdout: return actions_->to_stdout(effect.payload);
+    case route::ActionKind::kFile: return actions_->to_file(effect.action.path, effect.payload);
+    case route::ActionKind::kHttp: return actions_->to_http(effect.action.url, effect.payload);
+    case route::ActionKind::kMqtt: return actions_->to_mqtt(effect.action.url, effect.action.topic, effect.payload);
+  }
+}
+
+void Runner::perform(agent::Log&& effect) {
+  switch (effect.level) {
+    case agent::Log::Level::kInfo: return spdlog::info("{}", effect.text);
+    case agent::Log::Level::kWarning: return spdlog::warn("{}", effect.text);
+    case agent::Log::Level::kError: return spdlog::error("{}", effect.text);
+  }
+}
+
+void Runner::perform(deploy::FetchRange&& effect) {
+  if (fetch_client_->busy()) fetch_client_->cancel();
+  world::HttpRequest request{
+      "GET",
+      "/v1/artifacts/" + effect.digest,
+      {{"range", "bytes=" + std::to_string(effect.offset) + "-" + std::to_string(effect.offset + effect.length - 1)}},
+      ""};
+  fetch_client_->request(
+      std::move(request), {90'000, limits::kFetchRangeBytesMax + 4'096},
+      [this, digest = effect.digest, offset = effect.offset](Result<world::HttpResponse> response) {
+        if (response.ok() && response->status == 206)
+          return feed(agent::DeployEvent{deploy::Fetched{digest, offset, std::move(response->body)}});
+        const Error error = response.ok() ? fail(response->status == 404 ? Code::kNotFound : Code::kUnavailable,
+                                                 "the hub answered HTTP ", std::to_string(response->status))
+                                          : response.error();
+        const auto retry =
+            response.ok() ? parse_int(world::find_header(response->headers, "retry-after")) : std::nullopt;
+        feed(agent::DeployEvent{deploy::FetchFailed{digest, offset, error, retry ? *retry * 1000 : 0}});
+      });
+}
+
+void Runner::perform(deploy::WriteSlot&& effect) {
+  const auto written = slots_->write(effect.digest, effect.offset, effect.bytes);
+  if (written.ok())
+    post_event(agent::DeployEvent{deploy::SlotWritten{effect.digest, *written}});
+  else
+    post_event(agent::DeployEvent{deploy::SlotFailed{effect.digest, written.error()}});
+}
+void Runner::perform(deploy::SealSlot&& effect) {
+  const Status sealed = slots_->seal(effect.digest);
+  if (sealed.ok())
+    post_event(agent::DeployEvent{deploy::SlotSealed{effect.digest}});
+  else
+    post_event(agent::DeployEvent{deploy::SlotFailed{effect.digest, sealed.error()}});
+}
+void Runner::perform(deploy::ReadSlot&& effect) {
+  auto bytes = slots_->read(effect.digest);
+  if (bytes.ok())
+    post_event(agent::DeployEvent{deploy::SlotRead{effect.digest, std::move(bytes).value()}});
+  else
+    post_event(agent::DeployEvent{deploy::SlotFailed{effect.digest, bytes.error()}});
+}
+void Runner::perform(deploy::RemoveSlot&& effect) {
+  const Status removed = slots_->remove(effect.digest);
+  if (!removed.ok()) spdlog::warn("{}", removed.error().text);
+}
+
+void Runner::handle_local(world::LocalRequest&& request, const world::LocalServer::Respond& respond) {
+  if (request.path == "/ping") return respond({200, "text/plain", "pong\n"});
+  if (request.method == "GET" && request.path == "/ready") {
+    const bool ready = agent_->serving() != nullptr;
+    return respond(
+        {ready ? 200 : 503, "text/plain", ready ? "ready\n" : "no pipeline runs yet: waiting for a release\n"});
+  }
+  if (request.method == "GET" && request.path == "/v1/status")
+    return respond({200, "application/json", status_json(agent_->view(), now(), store_->stats())});
+  if (request.method == "GET" && request.path == "/metrics")
+    return respond({200, "text/plain; version=0.0.4", metrics_text(agent_->view(), now(), store_->stats())});
+  if (request.method == "POST") {
+    if (sources_->post(request, respond)) return;
+    if (agent_->serving() == nullptr) {
+      world::LocalResponse response{
+          503, "application/json",
+          "{\"error\":\"no pipeline runs yet: this node waits for a release; send again later\"}\n"};
+      response.retry_after_s = 2;
+      return respond(std::move(response));
+    }
+  }
+  respond({404, "application/json",
+           "{\"error\":\"nothing here: GET /ping /ready /metrics /v1/status, or POST records to the path of the "
+           "pipeline's http source\"}\n"});
+}
+
+}  // namespace
+
+int run_agent(const RunOptions& options) {
+  spdlog::set_level(spdlog::level::from_str(options.node.log_level == "warning" ? "warn" : options.node.log_level));
+  std::signal(SIGPIPE, SIG_IGN);
+  auto runner = Runner::create(options.node);
+  if (!runner.ok()) {
+    std::fprintf(stderr, "waybill-agent: %s\n", std::string(trim(runner.error().text)).c_str());
+    return runner.error().code == Code::kInvalid ? kBadConfiguration : 1;
+  }
+  return (*runner)->run();
+}
+
+}  // namespace wb::agentapp
