@@ -83,8 +83,9 @@ void Agent::Core::on(agent::Opened&&) {
   offline_since_ = now_.mono;
   identity_ticket_ = store(std::exchange(opening_ops_, {}));
   if (damaged_rows_ > 0)
-    log(agent::Log::Level::kWarning, "the store had " + std::to_string(damaged_rows_) + " damaged rows: they were set aside, "
-                                     "the loss is counted and reported");
+    log(agent::Log::Level::kWarning, "the store had " + std::to_string(damaged_rows_) +
+                                         " damaged rows: they were set aside, "
+                                         "the loss is counted and reported");
   if (running_) serve_again();
   drive_deploy(deploy::Opened{});
   drive_sync(sync::Woke{});
@@ -103,7 +104,9 @@ void Agent::Core::on(agent::Stopping&&) {
   store_lazily();
 }
 
-void Agent::Core::log(agent::Log::Level level, std::string text) { effects_.push_back(agent::Log{level, std::move(text)}); }
+void Agent::Core::log(agent::Log::Level level, std::string text) {
+  effects_.push_back(agent::Log{level, std::move(text)});
+}
 
 Step<agent::Effect> Agent::Core::step(Moment now, agent::Event&& event) {
   now_ = now;

@@ -1,9 +1,10 @@
 #pragma once
-// Agent: the node as one machine. It composes the stages of src/edge in travelling order and owns what lies between them:
-// who serves the data (the running release, or a first candidate), the tickets of the one store, and the counters that the
-// node reports. world/ performs its effects for real, sim/ on a virtual clock (contract: base/step.h).
+// Agent: the node as one machine. It composes the stages of src/edge in travelling order and owns what lies between
+// them: who serves the data (the running release, or a first candidate), the tickets of the one store, and the counters
+// that the node reports. world/ performs its effects for real, sim/ on a virtual clock (contract: base/step.h).
 //
-// Data in:   SourceBatch → pipeline → outbox ops + counters → Store → (Stored) → Answer. A producer hears "accepted" only
+// Data in:   SourceBatch → pipeline → outbox ops + counters → Store → (Stored) → Answer. A producer hears "accepted"
+// only
 //            when what the rules selected from its batch is durable (Q1, Q7). A batch of which nothing was selected is
 //            answered at once: it was decided here, and its counts become durable with the next commit.
 // Exchange:  sync says when → outbox plan → LoadRows → SendExchange → response → acks, desired state, grants.
@@ -64,24 +65,52 @@ struct Opened {};
 // A parsed batch for the pipeline that serves. `epoch` is the one of the Serve effect it was parsed for.
 struct SourceBatch {
   uint64_t epoch = 0;
-  uint64_t answer_id = 0;   // 0: nobody waits
+  uint64_t answer_id = 0;  // 0: nobody waits
   Batch batch;
-  struct Fault { std::string text; std::string raw; };
+  struct Fault {
+    std::string text;
+    std::string raw;
+  };
   std::vector<Fault> faults;
   uint64_t faults_count = 0;
-  std::string position_key;    // of a followed file; stored with the records it produced
+  std::string position_key;  // of a followed file; stored with the records it produced
   std::string position_value;
 };
-struct SourcesEnded { uint64_t epoch = 0; };  // all finite sources are read: flush windows
-struct ShadowRun {};                          // answers the Shadow effect
-struct Latency { bool candidate = false; uint32_t us = 0; uint32_t rows = 0; };  // measured by world around a step
-struct Stored { uint64_t ticket = 0; };
-struct StoreFailed { uint64_t ticket = 0; Error error; };
-struct RowsLoaded { uint64_t id = 0; std::vector<StoredRow> rows; };  // in key order; a missing row was damaged
-struct ExchangeDone { uint64_t id = 0; Bytes response; };
-struct ExchangeFailed { uint64_t id = 0; Error error; int64_t retry_after_ms = 0; };
-struct ActionsDone { uint64_t count = 0; };
-struct DeployEvent { deploy::Event event; };  // Fetched, FetchFailed, Slot*
+struct SourcesEnded {
+  uint64_t epoch = 0;
+};                    // all finite sources are read: flush windows
+struct ShadowRun {};  // answers the Shadow effect
+struct Latency {
+  bool candidate = false;
+  uint32_t us = 0;
+  uint32_t rows = 0;
+};  // measured by world around a step
+struct Stored {
+  uint64_t ticket = 0;
+};
+struct StoreFailed {
+  uint64_t ticket = 0;
+  Error error;
+};
+struct RowsLoaded {
+  uint64_t id = 0;
+  std::vector<StoredRow> rows;
+};  // in key order; a missing row was damaged
+struct ExchangeDone {
+  uint64_t id = 0;
+  Bytes response;
+};
+struct ExchangeFailed {
+  uint64_t id = 0;
+  Error error;
+  int64_t retry_after_ms = 0;
+};
+struct ActionsDone {
+  uint64_t count = 0;
+};
+struct DeployEvent {
+  deploy::Event event;
+};  // Fetched, FetchFailed, Slot*
 struct Wake {};
 struct Stopping {};
 
@@ -90,10 +119,22 @@ using Event = std::variant<Opened, SourceBatch, SourcesEnded, ShadowRun, Latency
 
 // ---- effects
 
-struct Store { uint64_t ticket = 0; std::vector<StoreOp> ops; };
-struct LoadRows { uint64_t id = 0; std::vector<std::string> keys; };  // of NodeTable::kRecords
-struct SendExchange { uint64_t id = 0; Bytes request; int64_t deadline_ms = 0; };
-struct CancelExchange { uint64_t id = 0; };
+struct Store {
+  uint64_t ticket = 0;
+  std::vector<StoreOp> ops;
+};
+struct LoadRows {
+  uint64_t id = 0;
+  std::vector<std::string> keys;
+};  // of NodeTable::kRecords
+struct SendExchange {
+  uint64_t id = 0;
+  Bytes request;
+  int64_t deadline_ms = 0;
+};
+struct CancelExchange {
+  uint64_t id = 0;
+};
 // Outcome for a producer. accepted: durable, or decided here.
 struct Answer {
   uint64_t answer_id = 0;
@@ -103,13 +144,22 @@ struct Answer {
   uint64_t faults_count = 0;
 };
 // From now on sources deliver for this pipeline: epoch names it. Positions of followed files are in Agent::position().
-struct Serve { uint64_t epoch = 0; };
-struct Act { route::Action action; std::string payload; };
+struct Serve {
+  uint64_t epoch = 0;
+};
+struct Act {
+  route::Action action;
+  std::string payload;
+};
 struct Shadow {};  // send ShadowRun back at once; world times it
-struct Log { enum class Level : uint8_t { kInfo, kWarning, kError } level = Level::kInfo; std::string text; };
+struct Log {
+  enum class Level : uint8_t { kInfo, kWarning, kError } level = Level::kInfo;
+  std::string text;
+};
 
-using Effect = std::variant<Store, LoadRows, SendExchange, CancelExchange, Answer, Serve, Act, Shadow, Log,
-                            deploy::FetchRange, deploy::WriteSlot, deploy::SealSlot, deploy::ReadSlot, deploy::RemoveSlot>;
+using Effect =
+    std::variant<Store, LoadRows, SendExchange, CancelExchange, Answer, Serve, Act, Shadow, Log, deploy::FetchRange,
+                 deploy::WriteSlot, deploy::SealSlot, deploy::ReadSlot, deploy::RemoveSlot>;
 
 }  // namespace agent
 
@@ -129,8 +179,8 @@ struct AgentView {
 class Agent {
  public:
   // First boot and crash recovery: one door. Content never stops a start (Q5); what was damaged is counted.
-  static Result<Agent> open(AgentConfig config, const StoredState& found, std::vector<deploy::SlotFile> slots, Prng prng,
-                            std::optional<LocalPipeline> local);
+  static Result<Agent> open(AgentConfig config, const StoredState& found, std::vector<deploy::SlotFile> slots,
+                            Prng prng, std::optional<LocalPipeline> local);
   Agent(Agent&&) noexcept;
   Agent& operator=(Agent&&) noexcept;
   ~Agent();

@@ -24,7 +24,11 @@ class Agent::Core {
 
  private:
   Core(AgentConfig config, outbox::Outbox opened, deploy::Deploy deploy, sync::Sync sync, Prng prng)
-      : config_(std::move(config)), outbox_(std::move(opened)), deploy_(std::move(deploy)), sync_(std::move(sync)), prng_(prng) {}
+      : config_(std::move(config)),
+        outbox_(std::move(opened)),
+        deploy_(std::move(deploy)),
+        sync_(std::move(sync)),
+        prng_(prng) {}
 
   // ---- agent.cpp
   void read_state(const StoredState& found);
@@ -53,7 +57,8 @@ class Agent::Core {
     uint64_t deploy_ticket = 0;  // 0 = none
     wire::Counters counters;     // as of this ticket
   };
-  uint64_t store(std::vector<StoreOp> ops, std::optional<agent::Answer> answer = std::nullopt, uint64_t deploy_ticket = 0);
+  uint64_t store(std::vector<StoreOp> ops, std::optional<agent::Answer> answer = std::nullopt,
+                 uint64_t deploy_ticket = 0);
   void store_lazily();  // counters and positions that no producer waits for
   void on(agent::Stored&& stored);
   void on(agent::StoreFailed&& failed);
@@ -109,7 +114,7 @@ class Agent::Core {
   std::optional<Batch> shadow_batch_;
   wire::ScoreSketch running_sketch_;
   wire::ScoreSketch candidate_sketch_;
-  wire::ScoreSketch incumbent_sketch_;  // of the running release, since the candidate was loaded
+  wire::ScoreSketch incumbent_sketch_;              // of the running release, since the candidate was loaded
   std::map<std::string, wire::SchemaDef> schemas_;  // of records that may wait
   static constexpr size_t kSchemasMax = limits::kSchemasPerExchangeMax;
 

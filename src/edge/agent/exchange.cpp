@@ -1,5 +1,5 @@
-// Talking to the hub. One exchange at a time: sync says when, the outbox says what, and it goes on the air only when what
-// it says is durable here (contract 3). With a store that fails, control still goes: only the records stay (R1).
+// Talking to the hub. One exchange at a time: sync says when, the outbox says what, and it goes on the air only when
+// what it says is durable here (contract 3). With a store that fails, control still goes: only the records stay (R1).
 #include <algorithm>
 
 #include "edge/agent/core.h"
@@ -77,7 +77,8 @@ void Agent::Core::send(std::vector<sync::StreamPartView> parts) {
   if (!unreadable.empty()) {
     std::vector<StoreOp> ops;
     for (const sync::Unreadable& record : unreadable) outbox_.lost(record.lane, record.seq, ops);
-    log(agent::Log::Level::kError, std::to_string(unreadable.size()) + " records could not be read back: declared lost");
+    log(agent::Log::Level::kError,
+        std::to_string(unreadable.size()) + " records could not be read back: declared lost");
     store(std::move(ops));
   }
   std::set<std::string> named;
@@ -130,7 +131,8 @@ wire::Counters Agent::Core::reported_counters() const {
     rule->set_evicted(counts.evicted);
     rule->set_evicted_weight(counts.evicted_weight);
   }
-  if (!online_) out.set_offline_ms(out.offline_ms() + static_cast<uint64_t>((now_.mono.ns - offline_since_.ns) / kNsPerMs));
+  if (!online_)
+    out.set_offline_ms(out.offline_ms() + static_cast<uint64_t>((now_.mono.ns - offline_since_.ns) / kNsPerMs));
   return out;
 }
 
@@ -141,7 +143,8 @@ void Agent::Core::online(bool now_online) {
     offline_since_ = now_.mono;
     return;
   }
-  counters_.set_offline_ms(counters_.offline_ms() + static_cast<uint64_t>((now_.mono.ns - offline_since_.ns) / kNsPerMs));
+  counters_.set_offline_ms(counters_.offline_ms() +
+                           static_cast<uint64_t>((now_.mono.ns - offline_since_.ns) / kNsPerMs));
   counters_dirty_ = true;
   lazy_wake_ = earlier(lazy_wake_, after_ms(now_.mono, 1'000));
 }
@@ -163,7 +166,8 @@ void Agent::Core::on(agent::ExchangeDone&& done) {
   std::vector<StoreOp> ops;
   bool progressed = false;
   if (response.verdict() == wire::STREAM_NEW_INCARNATION) {
-    log(agent::Log::Level::kWarning, "this store is an old copy: going on under a new incarnation; what waits here is kept");
+    log(agent::Log::Level::kWarning,
+        "this store is an old copy: going on under a new incarnation; what waits here is kept");
     new_incarnation();
   } else {
     for (const wire::StreamAck& ack : response.acks()) {
@@ -195,7 +199,8 @@ void Agent::Core::on(agent::ExchangeFailed&& failed) {
   if (online_) log(agent::Log::Level::kWarning, "hub: " + failed.error.text + "; going on without it");
   outgoing_.reset();
   online(false);
-  drive_sync(sync::Failed{failed.id, reached, static_cast<uint32_t>(std::clamp<int64_t>(failed.retry_after_ms, 0, 86'400'000))});
+  drive_sync(sync::Failed{failed.id, reached,
+                          static_cast<uint32_t>(std::clamp<int64_t>(failed.retry_after_ms, 0, 86'400'000))});
 }
 
 void Agent::Core::tell_waiting() {
@@ -208,7 +213,8 @@ void Agent::Core::notice_report_change() {
   const deploy::View view = deploy_.view();
   std::string report = view.running_digest + "/" + std::to_string(view.running_generation) + "/" +
                        std::to_string(view.desired_generation) + "/" + std::to_string(view.quarantined.size());
-  if (view.phase != wire::DEPLOY_FETCHING && view.phase != wire::DEPLOY_VERIFYING) report += "/" + std::to_string(view.phase);
+  if (view.phase != wire::DEPLOY_FETCHING && view.phase != wire::DEPLOY_VERIFYING)
+    report += "/" + std::to_string(view.phase);
   if (report == last_report_) return;
   const bool first = last_report_.empty();
   last_report_ = std::move(report);

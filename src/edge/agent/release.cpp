@@ -1,5 +1,5 @@
-// What runs here. Deploy decides; this file builds the pipelines it names, lets the candidate shadow the running release (or
-// serve, when it cannot be a shadow), and brings both score sketches to the verdict.
+// What runs here. Deploy decides; this file builds the pipelines it names, lets the candidate shadow the running
+// release (or serve, when it cannot be a shadow), and brings both score sketches to the verdict.
 #include "edge/agent/core.h"
 
 namespace wb {
@@ -33,7 +33,8 @@ void Agent::Core::perform(deploy::Effect&& effect, std::deque<deploy::Event>& fo
           [&](deploy::LoadCandidate&& e) {
             auto built = build(e.release);
             if (!built.ok()) {
-              log(agent::Log::Level::kError, "release " + e.release.full_name() + " was refused: " + built.error().text);
+              log(agent::Log::Level::kError,
+                  "release " + e.release.full_name() + " was refused: " + built.error().text);
               follow_up.push_back(deploy::Loaded{e.release.digest, false, built.error().text});
               return;
             }
@@ -56,7 +57,8 @@ void Agent::Core::perform(deploy::Effect&& effect, std::deque<deploy::Event>& fo
             candidate_serves_ = false;
             candidate_digest_.clear();
             running_sketch_ = std::exchange(candidate_sketch_, {});
-            log(agent::Log::Level::kInfo, "release " + e.digest.substr(0, 12) + " (" + running_->name() + ") is committed");
+            log(agent::Log::Level::kInfo,
+                "release " + e.digest.substr(0, 12) + " (" + running_->name() + ") is committed");
             if (!served) serve_again();
           },
           [&](deploy::Drop&&) {
@@ -71,7 +73,8 @@ void Agent::Core::perform(deploy::Effect&& effect, std::deque<deploy::Event>& fo
           [&](deploy::Run&& e) {
             auto built = build(e.release);
             follow_up.push_back(deploy::Loaded{e.release.digest, built.ok(), built.ok() ? "" : built.error().text});
-            if (!built.ok()) return log(agent::Log::Level::kError, "release " + e.release.full_name() + ": " + built.error().text);
+            if (!built.ok())
+              return log(agent::Log::Level::kError, "release " + e.release.full_name() + ": " + built.error().text);
             running_ = std::move(built).value();
             running_sketch_.Clear();
             log(agent::Log::Level::kInfo, "running release " + e.release.full_name());
@@ -97,7 +100,8 @@ Result<std::unique_ptr<Pipeline>> Agent::Core::build(const wire::Release& releas
     blobs.push_back({release.manifest.blobs(i).name(), release.contents[static_cast<size_t>(i)]});
   Problems problems;
   auto built = Pipeline::build(document, blobs, {config_.node_id, release.digest, seed_, false}, problems);
-  if (!built.ok()) return fail(Code::kInvalid, problems.empty() ? built.error().text : problems.format("pipeline.yaml"));
+  if (!built.ok())
+    return fail(Code::kInvalid, problems.empty() ? built.error().text : problems.format("pipeline.yaml"));
   return std::make_unique<Pipeline>(std::move(built).value());
 }
 
@@ -121,7 +125,8 @@ void Agent::Core::serve_again() {
 
 void Agent::Core::feed_scores() {
   if (!candidate_) return;
-  drive_deploy(deploy::Scores{candidate_digest_, candidate_sketch_, candidate_serves_ ? wire::ScoreSketch() : incumbent_sketch_});
+  drive_deploy(deploy::Scores{candidate_digest_, candidate_sketch_,
+                              candidate_serves_ ? wire::ScoreSketch() : incumbent_sketch_});
 }
 
 }  // namespace wb

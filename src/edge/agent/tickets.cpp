@@ -1,5 +1,5 @@
-// The one store. Everything that must survive goes through store(): it gets the next ticket, and what waits for it is told
-// when the ticket is durable, never before (Q1, Q7, contract 2 and 3).
+// The one store. Everything that must survive goes through store(): it gets the next ticket, and what waits for it is
+// told when the ticket is durable, never before (Q1, Q7, contract 2 and 3).
 #include <algorithm>
 
 #include "edge/agent/core.h"
@@ -65,7 +65,8 @@ void Agent::Core::on(agent::Stored&& stored) {
 void Agent::Core::on(agent::StoreFailed&& failed) {
   if (failed.ticket <= stored_ticket_) return;
   ++store_failures_;
-  if (!store_failing_) log(agent::Log::Level::kError, "store: " + failed.error.text + "; input is refused until it holds again");
+  if (!store_failing_)
+    log(agent::Log::Level::kError, "store: " + failed.error.text + "; input is refused until it holds again");
   store_failing_ = true;
   store_full_ = failed.error.code == Code::kFull;
   store_error_ = failed.error.text;
@@ -81,8 +82,8 @@ void Agent::Core::retry_stores() {
   store_wake_ = after_ms(now_.mono, kStoreRetryMaxMs);  // should no answer come at all
 }
 
-// The disk is fuller than the quota says. Evict, and fold all that waits into the first ticket, last write wins and erases
-// first, so that the transaction needs less room than its parts.
+// The disk is fuller than the quota says. Evict, and fold all that waits into the first ticket, last write wins and
+// erases first, so that the transaction needs less room than its parts.
 void Agent::Core::make_room_in_pending() {
   std::vector<StoreOp> all;
   for (Pending& pending : pending_) {

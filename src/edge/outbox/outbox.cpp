@@ -468,9 +468,20 @@ View Outbox::view(Instant now) const {
     const int64_t taken = lane.heads.front().taken_unix_ms;
     if (view.oldest_taken_unix_ms == 0 || taken < view.oldest_taken_unix_ms) view.oldest_taken_unix_ms = taken;
   }
-  view.sendable_bytes = std::min(view.waiting_bytes, view.budget_left_bytes);
+  view.sendable_bytes = next_record_fits(view.budget_left_bytes) ? std::min(view.waiting_bytes, view.budget_left_bytes) : 0;
   view.critical_waiting = lane_of(Lane::kCritical).counts.waiting > 0;
   return view;
+}
+
+// Whether any lane's next record is within what is left of the day: a budget with a few bytes left sends nothing.
+bool Outbox::next_record_fits(uint64_t budget_left_bytes) const {
+  for (const LaneState& lane : lanes_)
+    for (const Head& head : lane.heads) {
+      if (head.gone) continue;
+      if (head.bytes + kWireOverheadBytes <= budget_left_bytes) return true;
+      break;
+    }
+  return false;
 }
 
 Result<std::string_view> Outbox::record_of(std::string_view row_value) {

@@ -233,6 +233,7 @@ class Outbox {
   void add(Lane lane, const Head& head);
   void remove(Lane lane, Head& head);
   void drop_gone(Lane lane);
+  bool next_record_fits(uint64_t budget_left_bytes) const;
   void rebuild_heap(Pool pool);
   LanePlan plan_lane(Lane lane, const PlanLimits& left, uint64_t budget_bytes) const;
   void count_gap(LanePlan& plan) const;
