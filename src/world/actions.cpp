@@ -38,20 +38,22 @@ class Post : public std::enable_shared_from_this<Post> {
     request_.set(http::field::content_type, "application/json");
     request_.body() = body;
     request_.prepare_payload();
-    resolver_.async_resolve(host, port, [self = shared_from_this()](beast::error_code error, const tcp::resolver::results_type& found) {
-      if (error) return self->finished_(false);
-      self->stream_.expires_after(kHttpTimeout);
-      self->stream_.async_connect(found, [self](beast::error_code connect_error, const tcp::endpoint&) {
-        if (connect_error) return self->finished_(false);
-        http::async_write(self->stream_, self->request_, [self](beast::error_code write_error, size_t) {
-          if (write_error) return self->finished_(false);
-          self->parser_.body_limit(64U << 10);
-          http::async_read(self->stream_, self->buffer_, self->parser_, [self](beast::error_code read_error, size_t) {
-            self->finished_(!read_error && self->parser_.get().result_int() < 300);
+    resolver_.async_resolve(
+        host, port, [self = shared_from_this()](beast::error_code error, const tcp::resolver::results_type& found) {
+          if (error) return self->finished_(false);
+          self->stream_.expires_after(kHttpTimeout);
+          self->stream_.async_connect(found, [self](beast::error_code connect_error, const tcp::endpoint&) {
+            if (connect_error) return self->finished_(false);
+            http::async_write(self->stream_, self->request_, [self](beast::error_code write_error, size_t) {
+              if (write_error) return self->finished_(false);
+              self->parser_.body_limit(64U << 10);
+              http::async_read(self->stream_, self->buffer_, self->parser_,
+                               [self](beast::error_code read_error, size_t) {
+                                 self->finished_(!read_error && self->parser_.get().result_int() < 300);
+                               });
+            });
           });
         });
-      });
-    });
   }
 
  private:
@@ -128,8 +130,9 @@ void Actions::to_mqtt(const std::string& url, const std::string& topic, const st
     MqttConfig config;
     config.url = url;
     config.client_id = impl_->client_id + "-actions-" + std::to_string(impl_->brokers.size());
-    auto client = MqttClient::start(impl_->io, std::move(config), [](const std::string&, const MqttClient::Done& done) { done(); },
-                                    [](bool, const std::string&) {});
+    auto client = MqttClient::start(
+        impl_->io, std::move(config), [](const std::string&, const MqttClient::Done& done) { done(); },
+        [](bool, const std::string&) {});
     if (!client.ok()) return impl_->count(false);
     found = impl_->brokers.emplace(url, std::move(client).value()).first;
   }

@@ -1,6 +1,7 @@
 #pragma once
 // Actions: performs what the router decided on this device: a line to stdout, a line to a file, an HTTP POST, an MQTT
-// publish. Best effort and bounded: an action that cannot be done now is counted and dropped, it never holds up records.
+// publish. Best effort and bounded: an action that cannot be done now is counted and dropped, it never holds up
+// records.
 
 #include <boost/asio/io_context.hpp>
 #include <cstdint>

@@ -77,7 +77,8 @@ class LocalSession : public std::enable_shared_from_this<LocalSession> {
                     "{\"error\":\"body is larger than " + std::to_string(config_.body_bytes_max) +
                         " bytes: send it in smaller parts\"}"},
                    false);
-    if (error == http::error::header_limit) return write({431, "application/json", "{\"error\":\"header is too large\"}"}, false);
+    if (error == http::error::header_limit)
+      return write({431, "application/json", "{\"error\":\"header is too large\"}"}, false);
     beast::error_code ignored;
     stream_.socket().shutdown(tcp::socket::shutdown_both, ignored);
   }
@@ -93,10 +94,11 @@ class LocalSession : public std::enable_shared_from_this<LocalSession> {
     if (mark != std::string::npos) request.query = target.substr(mark + 1);
     request.content_type = std::string(message[http::field::content_type]);
     if (request.path != "/ping" && !token_matches(std::string(message[http::field::authorization]), config_.token))
-      return write({401, "application/json",
-                    "{\"error\":\"missing or wrong token: send 'Authorization: Bearer <contents of local_token in the data "
-                    "folder>'\"}"},
-                   keep_alive);
+      return write(
+          {401, "application/json",
+           "{\"error\":\"missing or wrong token: send 'Authorization: Bearer <contents of local_token in the data "
+           "folder>'\"}"},
+          keep_alive);
     request.body = std::move(message.body());
     stream_.expires_never();  // the handler answers after the commit; the agent bounds that wait
     auto answered = std::make_shared<bool>(false);
@@ -117,12 +119,13 @@ class LocalSession : public std::enable_shared_from_this<LocalSession> {
     message->body() = std::move(response.body);
     message->prepare_payload();
     stream_.expires_after(std::chrono::milliseconds(config_.request_timeout_ms));
-    http::async_write(stream_, *message, [self = shared_from_this(), message, keep_alive](beast::error_code error, size_t) {
-      if (error) return;
-      if (keep_alive) return self->read();
-      beast::error_code ignored;
-      self->stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
-    });
+    http::async_write(stream_, *message,
+                      [self = shared_from_this(), message, keep_alive](beast::error_code error, size_t) {
+                        if (error) return;
+                        if (keep_alive) return self->read();
+                        beast::error_code ignored;
+                        self->stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
+                      });
   }
 
   beast::tcp_stream stream_;
@@ -138,7 +141,8 @@ void LocalServer::Impl::accept() {
     if (self->stopped || error == asio::error::operation_aborted) return;
     if (!error && self->connections_count < self->config.connections_max) {
       ++self->connections_count;
-      std::make_shared<LocalSession>(std::move(socket), [self] { --self->connections_count; }, self->config, self->handler)
+      std::make_shared<LocalSession>(
+          std::move(socket), [self] { --self->connections_count; }, self->config, self->handler)
           ->read();
     }
     self->accept();
@@ -148,12 +152,14 @@ void LocalServer::Impl::accept() {
 LocalServer::LocalServer(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 LocalServer::~LocalServer() { stop(); }
 
-Result<std::unique_ptr<LocalServer>> LocalServer::listen(asio::io_context& io, LocalServerConfig config, Handler handler) {
+Result<std::unique_ptr<LocalServer>> LocalServer::listen(asio::io_context& io, LocalServerConfig config,
+                                                         Handler handler) {
   beast::error_code error;
   const auto address = asio::ip::make_address(config.address, error);
   if (error) return fail(Code::kInvalid, "local API address '", config.address, "' is not an IP address");
   if (!address.is_loopback())
-    return fail(Code::kDenied, "local API address ", config.address, " is not loopback: the local API is plain HTTP and stays on this device");
+    return fail(Code::kDenied, "local API address ", config.address,
+                " is not loopback: the local API is plain HTTP and stays on this device");
   if (config.token.empty()) return fail(Code::kInvalid, "the local API needs a token");
   auto impl = std::make_shared<Impl>(io, std::move(config), std::move(handler));
   const tcp::endpoint endpoint(address, impl->config.port);
@@ -162,8 +168,8 @@ Result<std::unique_ptr<LocalServer>> LocalServer::listen(asio::io_context& io, L
   if (!error) impl->acceptor.bind(endpoint, error);
   if (!error) impl->acceptor.listen(asio::socket_base::max_listen_connections, error);
   if (error)
-    return fail(Code::kUnavailable, "local API cannot listen on ", impl->config.address, ":", std::to_string(impl->config.port), ": ",
-                error.message());
+    return fail(Code::kUnavailable, "local API cannot listen on ", impl->config.address, ":",
+                std::to_string(impl->config.port), ": ", error.message());
   impl->accept();
   return std::unique_ptr<LocalServer>(new LocalServer(std::move(impl)));
 }

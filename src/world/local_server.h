@@ -1,8 +1,8 @@
 #pragma once
-// LocalServer: the agent's HTTP door on this device. Plain HTTP/1.1 because it never leaves loopback: listen() refuses any
-// other address. Every request but GET /ping carries "Authorization: Bearer <token>"; the token lies in the data folder,
-// readable by the agent's user alone. Bounded: header and body bytes, connections, time per request. A handler may answer
-// late (after the commit): that is the back-pressure a producer feels.
+// LocalServer: the agent's HTTP door on this device. Plain HTTP/1.1 because it never leaves loopback: listen() refuses
+// any other address. Every request but GET /ping carries "Authorization: Bearer <token>"; the token lies in the data
+// folder, readable by the agent's user alone. Bounded: header and body bytes, connections, time per request. A handler
+// may answer late (after the commit): that is the back-pressure a producer feels.
 //
 // All calls and callbacks happen on the io_context's one thread.
 
@@ -46,7 +46,8 @@ class LocalServer {
   using Respond = std::function<void(LocalResponse)>;  // call once; a second call does nothing
   using Handler = std::function<void(LocalRequest&&, Respond)>;
 
-  static Result<std::unique_ptr<LocalServer>> listen(boost::asio::io_context& io, LocalServerConfig config, Handler handler);
+  static Result<std::unique_ptr<LocalServer>> listen(boost::asio::io_context& io, LocalServerConfig config,
+                                                     Handler handler);
   ~LocalServer();
   uint16_t port() const;
   void stop();

@@ -25,7 +25,8 @@ struct Broker {
 Result<Broker> parse_url(const std::string& url) {
   Broker broker;
   std::string rest;
-  if (url.rfind("mqtt://", 0) == 0) rest = url.substr(7);
+  if (url.rfind("mqtt://", 0) == 0)
+    rest = url.substr(7);
   else if (url.rfind("mqtts://", 0) == 0) {
     rest = url.substr(8);
     broker.tls = true;
@@ -115,8 +116,8 @@ MqttClient::~MqttClient() {
   mosquitto_destroy(impl_->client);
 }
 
-Result<std::unique_ptr<MqttClient>> MqttClient::start(boost::asio::io_context& io, MqttConfig config, OnMessage on_message,
-                                                      OnState on_state) {
+Result<std::unique_ptr<MqttClient>> MqttClient::start(boost::asio::io_context& io, MqttConfig config,
+                                                      OnMessage on_message, OnState on_state) {
   WB_TRY(const Broker broker, parse_url(config.url));
   static const bool initialised = [] { return mosquitto_lib_init() == MOSQ_ERR_SUCCESS; }();
   if (!initialised) return fail(Code::kInternal, "libmosquitto could not start");
@@ -124,16 +125,20 @@ Result<std::unique_ptr<MqttClient>> MqttClient::start(boost::asio::io_context& i
   impl->config = std::move(config);
   impl->on_message = std::move(on_message);
   impl->on_state = std::move(on_state);
-  impl->client = mosquitto_new(impl->config.client_id.c_str(), /*clean_session=*/impl->config.topic.empty(), impl.get());
-  if (impl->client == nullptr) return fail(Code::kInvalid, "MQTT client id '", impl->config.client_id, "' was refused by libmosquitto");
+  impl->client =
+      mosquitto_new(impl->config.client_id.c_str(), /*clean_session=*/impl->config.topic.empty(), impl.get());
+  if (impl->client == nullptr)
+    return fail(Code::kInvalid, "MQTT client id '", impl->config.client_id, "' was refused by libmosquitto");
   auto self = std::unique_ptr<MqttClient>(new MqttClient(std::move(impl)));
   Impl& state = *self->impl_;
-  mosquitto_int_option(state.client, MOSQ_OPT_PROTOCOL_VERSION, state.config.version == 5 ? MQTT_PROTOCOL_V5 : MQTT_PROTOCOL_V311);
+  mosquitto_int_option(state.client, MOSQ_OPT_PROTOCOL_VERSION,
+                       state.config.version == 5 ? MQTT_PROTOCOL_V5 : MQTT_PROTOCOL_V311);
   mosquitto_max_inflight_messages_set(state.client, 20);
   mosquitto_reconnect_delay_set(state.client, 1, 30, true);
   if (!state.config.username.empty())
     mosquitto_username_pw_set(state.client, state.config.username.c_str(), state.config.password.c_str());
-  if (broker.tls && mosquitto_tls_set(state.client, state.config.ca_file.c_str(), nullptr, nullptr, nullptr, nullptr) != MOSQ_ERR_SUCCESS)
+  if (broker.tls && mosquitto_tls_set(state.client, state.config.ca_file.c_str(), nullptr, nullptr, nullptr, nullptr) !=
+                        MOSQ_ERR_SUCCESS)
     return fail(Code::kInvalid, "MQTT TLS: ca_file '", state.config.ca_file, "' cannot be used");
   mosquitto_connect_callback_set(state.client, &Impl::connected);
   mosquitto_disconnect_callback_set(state.client, &Impl::disconnected);
@@ -141,15 +146,16 @@ Result<std::unique_ptr<MqttClient>> MqttClient::start(boost::asio::io_context& i
   mosquitto_message_callback_set(state.client, &Impl::message);
   // A broker that is down at start is not an error: the loop thread keeps trying.
   mosquitto_connect_async(state.client, broker.host.c_str(), broker.port, kKeepAliveSeconds);
-  if (mosquitto_loop_start(state.client) != MOSQ_ERR_SUCCESS) return fail(Code::kInternal, "MQTT network thread could not start");
+  if (mosquitto_loop_start(state.client) != MOSQ_ERR_SUCCESS)
+    return fail(Code::kInternal, "MQTT network thread could not start");
   return self;
 }
 
 bool MqttClient::publish(const std::string& topic, std::string_view payload) {
   if (impl_->publishing >= kQueuedPublishMax) return false;
   ++impl_->publishing;
-  const int code = mosquitto_publish(impl_->client, nullptr, topic.c_str(), static_cast<int>(payload.size()), payload.data(),
-                                     impl_->config.qos, false);
+  const int code = mosquitto_publish(impl_->client, nullptr, topic.c_str(), static_cast<int>(payload.size()),
+                                     payload.data(), impl_->config.qos, false);
   if (code != MOSQ_ERR_SUCCESS) --impl_->publishing;
   return code == MOSQ_ERR_SUCCESS;
 }

@@ -1,9 +1,10 @@
 #pragma once
 // MqttClient: one connection to an MQTT broker (3.1.1 or 5) through libmosquitto, with its own network thread.
 //
-// Delivery: QoS 1 with a persistent session. The library acknowledges a message when the callback returns, so the callback
-// waits until the agent has made the message durable (or has decided that it need not be kept). While the agent is busy the
-// broker holds the rest: that is the back-pressure. A message that was taken but not acknowledged comes again.
+// Delivery: QoS 1 with a persistent session. The library acknowledges a message when the callback returns, so the
+// callback waits until the agent has made the message durable (or has decided that it need not be kept). While the
+// agent is busy the broker holds the rest: that is the back-pressure. A message that was taken but not acknowledged
+// comes again.
 
 #include <boost/asio/io_context.hpp>
 #include <cstdint>
@@ -20,16 +21,16 @@ struct MqttConfig {
   std::string client_id;  // names the persistent session; two clients with one id disconnect each other
   std::string topic;      // subscribed; "" = publish only
   int qos = 1;
-  int version = 4;        // 4 = 3.1.1, 5 = 5
+  int version = 4;  // 4 = 3.1.1, 5 = 5
   std::string username;
-  std::string password;   // never logged
+  std::string password;  // never logged
   std::string ca_file;
 };
 
 class MqttClient {
  public:
   using Done = std::function<void()>;  // call once the message may be acknowledged; from any thread
-  using OnMessage = std::function<void(std::string payload, Done done)>;  // on the io_context's thread
+  using OnMessage = std::function<void(std::string payload, Done done)>;    // on the io_context's thread
   using OnState = std::function<void(bool connected, std::string detail)>;  // on the io_context's thread
 
   static Result<std::unique_ptr<MqttClient>> start(boost::asio::io_context& io, MqttConfig config, OnMessage on_message,
