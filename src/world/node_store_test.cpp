@@ -332,6 +332,10 @@ TEST(NodeStore, AFloorOfFreeSpaceStopsOrdinaryRecords) {  // R1
   EXPECT_TRUE(session.write({put(1, 1), put_state("a", "b")}));
 }
 
+std::string contents(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
 void flip(const fs::path& path, uint64_t at) {
   std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
   file.seekg(static_cast<std::streamoff>(at));
@@ -343,11 +347,7 @@ void flip(const fs::path& path, uint64_t at) {
 TEST(NodeStore, AFlippedBitInARecordCostsThatRecord) {  // Q5
   Folder folder;
   fill(folder, 50);
-  std::string bytes;
-  {
-    std::ifstream file(folder.db(), std::ios::binary);
-    bytes.assign(std::istreambuf_iterator<char>(file), {});
-  }
+  const std::string bytes = contents(folder.db());
   const size_t at = bytes.find(value_of(17, 200));
   ASSERT_NE(at, std::string::npos);
   flip(folder.db(), at + 100);
@@ -411,6 +411,57 @@ TEST(NodeStore, AnyDamageIsABoundedStartWithoutAlteredRows) {  // Q5 Q6
   EXPECT_GT(salvaged_most, 300U);  // one bad page does not cost the rest
 }
 
+void overwrite(const fs::path& path, uint64_t at, const std::string& bytes) {
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(static_cast<std::streamoff>(at));
+  file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+}
+
+TEST(NodeStore, OneBadPageCostsOnlyItsOwnRecords) {  // Q5: forwards, backwards and number by number around the damage
+  Folder folder;
+  {
+    Session session(in(folder));
+    std::vector<StoreOp> ops;
+    for (uint64_t i = 1; i <= 400; ++i) ops.push_back(put(2, i));
+    ASSERT_TRUE(session.write(std::move(ops)));
+  }
+  const std::string bytes = contents(folder.db());
+  for (const uint64_t seq : {100ULL, 300ULL}) {
+    const size_t at = bytes.find(value_of(seq, 200));
+    ASSERT_NE(at, std::string::npos);
+    overwrite(folder.db(), at / 4'096 * 4'096, std::string(4'096, '\x5A'));
+  }
+  Session session(in(folder));
+  ASSERT_TRUE(session.store);
+  EXPECT_NE(session.set_aside, "");
+  EXPECT_GT(session.records(), 360U);
+  EXPECT_LT(session.records(), 400U);
+  EXPECT_EQ(session.load({key_of(2, 50), key_of(2, 200), key_of(2, 400)}).size(), 3U);
+}
+
+TEST(NodeStore, DamageThatOnlyAWriteWouldMeetIsFoundAtTheStart) {  // Q5: no loop of start, write, fail
+  Folder folder;
+  {
+    Session session(in(folder));
+    std::vector<StoreOp> puts, erases;
+    for (uint64_t i = 1; i <= 200; ++i) {
+      puts.push_back(put(2, i, 1'000));
+      if (i > 10) erases.push_back({NodeTable::kRecords, key_of(2, i), {}, true});
+    }
+    ASSERT_TRUE(session.write(std::move(puts)));
+    ASSERT_TRUE(session.write(std::move(erases)));
+  }
+  const std::string bytes = contents(folder.db());
+  uint64_t trunk = 0;  // SQLite's file header, offset 32: first page of the free list
+  for (size_t i = 32; i < 36; ++i) trunk = (trunk << 8) | static_cast<uint8_t>(bytes[i]);
+  ASSERT_GT(trunk, 0U);
+  overwrite(folder.db(), (trunk - 1) * 4'096, std::string(4'096, '\x7F'));
+  Session session(in(folder));
+  ASSERT_TRUE(session.store);
+  EXPECT_EQ(session.records(), 10U);
+  for (uint64_t i = 1'000; i < 1'040; ++i) ASSERT_TRUE(session.write({put(2, i, 1'000)})) << session.last_error.text;
+}
+
 TEST(NodeStore, KeepsTheNewestTwoDamagedFiles) {
   Folder folder;
   for (int i = 0; i < 5; ++i) {
@@ -450,8 +501,14 @@ TEST(NodeStore, ACrashDuringARepairIsFinishedByTheNextStart) {  // Q6
   for (int stage = 0; stage < 4; ++stage) {
     Folder folder, whole;
     fill(whole, 5);  // stands for the copy that was salvaged
-    fill(folder, 9);
-    std::ofstream(folder.path / "outbox.db-wal", std::ios::binary) << "old log";
+    std::string old_log;
+    {
+      Session session(in(folder));
+      for (uint64_t i = 1; i <= 9; ++i) ASSERT_TRUE(session.write({put(2, i)}));
+      old_log = contents(folder.db().string() + "-wal");
+    }
+    ASSERT_GT(old_log.size(), 4'096U);
+    std::ofstream(folder.path / "outbox.db-wal", std::ios::binary) << old_log;
     const std::string db = folder.db().string();
     if (stage == 0) {
       std::ofstream(db + ".partial") << "half a copy";
