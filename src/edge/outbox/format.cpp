@@ -16,7 +16,10 @@ static_assert(kHeadUsedBytes <= kRecordHeadBytes);
 constexpr uint64_t kPageBytes = 4'096;
 constexpr uint64_t kPageUsableBytes = 4'088;  // of a leaf page
 constexpr uint64_t kCellBytes = 24;           // row id, lengths, CRC, cell pointer
-constexpr uint64_t kLocalMax = 4'000;         // larger cells continue on overflow pages
+// SQLite's file format, section 1.6: a larger payload keeps a part in its page and continues on overflow pages.
+constexpr uint64_t kPayloadLocalMax = kPageBytes - 35;
+constexpr uint64_t kPayloadLocalMin = (kPageBytes - 12) * 32 / 255 - 23;
+constexpr uint64_t kOverflowBytes = kPageBytes - 4;
 
 }  // namespace
 
@@ -85,9 +88,15 @@ std::optional<Sent> decode_sent(std::string_view bytes) {
 }
 
 uint64_t row_cost_bytes(uint32_t record_bytes) {
-  const uint64_t cell = kCellBytes + kRecordHeadBytes + record_bytes;
-  if (cell > kLocalMax) return 512 + (cell + kPageBytes - 1) / kPageBytes * kPageBytes;
-  return kPageBytes / (kPageUsableBytes / cell) + 1;
+  uint64_t local = kCellBytes + kRecordHeadBytes + record_bytes;
+  uint64_t overflow_pages = 0;
+  if (local > kPayloadLocalMax) {
+    const uint64_t rest = local - kPayloadLocalMin;
+    const uint64_t tail = kPayloadLocalMin + rest % kOverflowBytes;
+    overflow_pages = rest / kOverflowBytes + (tail > kPayloadLocalMax ? 1 : 0);
+    local = tail > kPayloadLocalMax ? kPayloadLocalMin : tail;
+  }
+  return overflow_pages * kPageBytes + kPageBytes / (kPageUsableBytes / local) + 1;
 }
 
 }  // namespace wb::outbox
