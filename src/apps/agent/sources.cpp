@@ -221,6 +221,7 @@ class MqttInput : public Input {
     world::MqttConfig mqtt;
     mqtt.url = (config_.tls ? "mqtts://" : "mqtt://") + config_.host + ":" + std::to_string(config_.port);
     mqtt.client_id = config_.client_id.empty() ? ports_.node_id + "-" + config_.label : config_.client_id;
+    mqtt.persistent = !config_.client_id.empty();
     mqtt.topic = config_.topic;
     mqtt.qos = config_.qos;
     mqtt.version = config_.mqtt_version;
