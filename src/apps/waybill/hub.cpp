@@ -1,10 +1,10 @@
-// waybill hub: the control plane in one process. --data-dir is its only required flag; the first start makes the CA and the
-// admin credential and says what to do next.
-#include <CLI/CLI.hpp>
+// waybill hub: the control plane in one process. --data-dir is its only required flag; the first start makes the CA and
+// the admin credential and says what to do next.
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#include <CLI/CLI.hpp>
 
 #include <cstdio>
 #include <memory>
@@ -47,7 +47,9 @@ std::vector<std::string> names_of(const HubCommand& command, const std::string& 
 std::pair<std::string, uint16_t> listen_of(const std::string& text) {
   const bool any_port = text.ends_with(":0");
   const auto endpoint = world::parse_endpoint(std::string_view(text).substr(0, text.size() - (any_port ? 2 : 0)));
-  if (!endpoint.ok()) throw Exit{kUsage, "--listen '" + text + "' is not an address and port; write it as 127.0.0.1:7443 or 0.0.0.0:7443"};
+  if (!endpoint.ok())
+    throw Exit{kUsage,
+               "--listen '" + text + "' is not an address and port; write it as 127.0.0.1:7443 or 0.0.0.0:7443"};
   return {endpoint->host, any_port ? uint16_t{0} : endpoint->port};
 }
 
@@ -60,11 +62,15 @@ void raise_descriptor_limit() {
 }
 
 void print_next_steps(const HubHome& home, const std::string& url) {
-  std::printf("hub ready at %s · data %s · CA pin %s\n", url.c_str(), home.folder.c_str(), home.authority.pin().c_str());
+  std::printf("hub ready at %s · data %s · CA pin %s\n", url.c_str(), home.folder.c_str(),
+              home.authority.pin().c_str());
   if (home.first_start) {
     const char* folder = home.folder.c_str();
     std::printf("first start: made the CA and the admin credential in %s/admin\n", folder);
-    std::printf("next, on this machine:\n");
+    std::printf(
+        "next, on this machine (first the key that signs releases: a node pins the trusted keys when it enrols):\n");
+    std::printf("  waybill release key create --out publisher.key\n");
+    std::printf("  waybill release key trust PUBLIC_KEY --data-dir %s\n", folder);
     std::printf("  waybill node token create --data-dir %s\n", folder);
     std::printf("  waybill-agent enroll --hub %s --token TOKEN --data-dir ./node-1\n", url.c_str());
     std::printf("from another machine: copy %s/admin there, keep it secret, then\n", folder);
@@ -103,7 +109,8 @@ void run_hub(const HubCommand& command) {
 void add_hub(CLI::App& app) {
   auto* sub = app.add_subcommand("hub", "run the control plane: enrols nodes, rolls out releases, takes in records");
   const auto command = std::make_shared<HubCommand>();
-  sub->add_option("--data-dir", command->data_dir, "folder for everything the hub keeps; made if it is not there")->required();
+  sub->add_option("--data-dir", command->data_dir, "folder for everything the hub keeps; made if it is not there")
+      ->required();
   sub->add_option("--listen", command->listen, "address:port; port 0 takes any free one")->capture_default_str();
   sub->add_option("--host", command->hosts, "name or address under which nodes reach this hub; may be repeated");
   sub->callback([command] { run_hub(*command); });
