@@ -31,6 +31,97 @@ Result<std::map<std::string, std::string>> parse_labels(const std::vector<std::s
   return out;
 }
 
+// Flags win over the node file.
+struct RunCommand {
+  std::string config;
+  NodeFile flags;
+  std::string outbox;
+  std::string log;
+  std::vector<std::string> labels;
+};
+
+Result<NodeFile> settings_of(const RunCommand& command) {
+  NodeFile node;
+  if (!command.config.empty()) {
+    WB_TRY(node, load_node_file(command.config));
+  }
+  if (!command.flags.data_dir.empty()) node.data_dir = command.flags.data_dir;
+  if (!command.flags.pipeline.empty()) node.pipeline = command.flags.pipeline;
+  if (command.flags.local_port != 0) node.local_port = command.flags.local_port;
+  if (!command.log.empty()) node.log_level = command.log;
+  WB_TRY(const auto labels, parse_labels(command.labels));
+  for (const auto& [key, value] : labels) node.labels[key] = value;
+  if (!command.outbox.empty()) {
+    const auto bytes = parse_size_bytes(command.outbox);
+    if (!bytes.ok()) return bytes.error().within("--outbox");
+    node.outbox_bytes = *bytes;
+  }
+  if (node.data_dir.empty())
+    return fail(Code::kInvalid, "no data folder: give --data-dir DIR or a node file with data_dir");
+  return node;
+}
+
+void add_run(CLI::App& app, int& exit_code) {
+  auto command = std::make_shared<RunCommand>();
+  auto* run = app.add_subcommand("run", "Run the agent (local mode with --pipeline, else releases from the hub)");
+  run->add_option("--config", command->config, "node file (YAML)");
+  run->add_option("--data-dir", command->flags.data_dir, "folder for everything the agent keeps");
+  run->add_option("--pipeline", command->flags.pipeline, "pipeline file to run in place of releases");
+  run->add_option("--listen-port", command->flags.local_port, "port of the local API (0 = any)");
+  run->add_option("--outbox", command->outbox, "hard cap of the outbox, e.g. 16MiB");
+  run->add_option("--label", command->labels, "key=value, may be repeated");
+  run->add_option("--log", command->log, "least level that is logged")
+      ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
+  run->callback([command, &exit_code] {
+    auto node = settings_of(*command);
+    exit_code = node.ok() ? run_agent({std::move(node).value()}) : complain(node.error());
+  });
+}
+
+int enrol_here(EnrolOptions options, const std::vector<std::string>& given) {
+  auto labels = parse_labels(given);
+  if (!labels.ok()) return complain(labels.error());
+  options.labels = std::move(labels).value();
+  const auto identity = enrol(options);
+  if (!identity.ok()) return complain(identity.error()) == kBadConfiguration ? kUsage : 1;
+  std::printf("enrolled as %s at %s\n  %zu release key%s pinned\n  next: waybill-agent run --data-dir %s\n",
+              identity->node_id.c_str(), identity->hub_url.c_str(), identity->release_keys.size(),
+              identity->release_keys.size() == 1 ? "" : "s", options.data_dir.c_str());
+  if (identity->release_keys.empty())
+    std::printf(
+        "  note: the hub trusts no release key yet, so this node will refuse every release; run 'waybill release key "
+        "trust', remove %s/identity and enrol again with a new token\n",
+        options.data_dir.c_str());
+  return 0;
+}
+
+void add_enroll(CLI::App& app, int& exit_code) {
+  struct Command {
+    EnrolOptions options;
+    std::vector<std::string> labels;
+  };
+  auto command = std::make_shared<Command>();
+  auto* enroll = app.add_subcommand("enroll", "Join a hub: the key is made here and never leaves this device");
+  enroll->add_option("--hub", command->options.hub_url, "https://host:port")->required();
+  enroll->add_option("--token", command->options.token, "what 'waybill node token create' printed")->required();
+  enroll->add_option("--data-dir", command->options.data_dir, "folder for everything the agent keeps")->required();
+  enroll->add_option("--name", command->options.name, "wished node id (default: the host's name)");
+  enroll->add_option("--label", command->labels, "key=value, may be repeated");
+  enroll->callback([command, &exit_code] { exit_code = enrol_here(command->options, command->labels); });
+}
+
+void add_status(CLI::App& app, int& exit_code) {
+  struct Command {
+    std::string data_dir;
+    std::string output = "table";
+  };
+  auto command = std::make_shared<Command>();
+  auto* status = app.add_subcommand("status", "What the agent on this device does");
+  status->add_option("--data-dir", command->data_dir, "the agent's folder")->required();
+  status->add_option("-o,--output", command->output, "table or json")->check(CLI::IsMember({"table", "json"}));
+  status->callback([command, &exit_code] { exit_code = print_status(command->data_dir, command->output); });
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -39,89 +130,9 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", std::string("waybill-agent ") + WB_VERSION);
   app.require_subcommand(1);
   int exit_code = 0;
-  std::string data_dir;
-  std::string config;
-  std::vector<std::string> labels;
-
-  NodeFile flags;
-  std::string outbox;
-  auto* run = app.add_subcommand("run", "Run the agent (local mode with --pipeline, else releases from the hub)");
-  run->add_option("--config", config, "node file (YAML)");
-  run->add_option("--data-dir", flags.data_dir, "folder for everything the agent keeps");
-  run->add_option("--pipeline", flags.pipeline, "pipeline file to run in place of releases");
-  run->add_option("--listen-port", flags.local_port, "port of the local API (0 = any)");
-  run->add_option("--outbox", outbox, "hard cap of the outbox, e.g. 16MiB");
-  run->add_option("--label", labels, "key=value, may be repeated");
-  run->add_option("--log", flags.log_level, "debug, info, warning or error");
-  run->callback([&] {
-    RunOptions options;
-    if (!config.empty()) {
-      auto loaded = load_node_file(config);
-      if (!loaded.ok()) {
-        exit_code = complain(loaded.error());
-        return;
-      }
-      options.node = std::move(loaded).value();
-    }
-    if (!flags.data_dir.empty()) options.node.data_dir = flags.data_dir;
-    if (!flags.pipeline.empty()) options.node.pipeline = flags.pipeline;
-    if (flags.local_port != 0) options.node.local_port = flags.local_port;
-    if (run->count("--log") > 0) options.node.log_level = flags.log_level;
-    const auto extra = parse_labels(labels);
-    if (!extra.ok()) {
-      exit_code = complain(extra.error());
-      return;
-    }
-    for (const auto& [key, value] : *extra) options.node.labels[key] = value;
-    if (!outbox.empty()) {
-      const auto bytes = parse_size_bytes(outbox);
-      if (!bytes.ok()) {
-        exit_code = complain(bytes.error().within("--outbox"));
-        return;
-      }
-      options.node.outbox_bytes = *bytes;
-    }
-    if (options.node.data_dir.empty()) {
-      exit_code = complain(fail(Code::kInvalid, "no data folder: give --data-dir DIR or a node file with data_dir"));
-      return;
-    }
-    exit_code = run_agent(options);
-  });
-
-  EnrolOptions enrolment;
-  auto* enroll = app.add_subcommand("enroll", "Join a hub: the key is made here and never leaves this device");
-  enroll->add_option("--hub", enrolment.hub_url, "https://host:port")->required();
-  enroll->add_option("--token", enrolment.token, "what 'waybill node token create' printed")->required();
-  enroll->add_option("--data-dir", enrolment.data_dir, "folder for everything the agent keeps")->required();
-  enroll->add_option("--name", enrolment.name, "wished node id (default: the host's name)");
-  enroll->add_option("--label", labels, "key=value, may be repeated");
-  enroll->callback([&] {
-    auto parsed = parse_labels(labels);
-    if (!parsed.ok()) {
-      exit_code = complain(parsed.error());
-      return;
-    }
-    enrolment.labels = std::move(parsed).value();
-    const auto identity = enrol(enrolment);
-    if (!identity.ok()) {
-      exit_code = complain(identity.error()) == kBadConfiguration ? kUsage : 1;
-      return;
-    }
-    std::printf("enrolled as %s at %s\n  %zu release key%s pinned\n  next: waybill-agent run --data-dir %s\n",
-                identity->node_id.c_str(), identity->hub_url.c_str(), identity->release_keys.size(),
-                identity->release_keys.size() == 1 ? "" : "s", enrolment.data_dir.c_str());
-    if (identity->release_keys.empty())
-      std::printf(
-          "  note: the hub trusts no release key yet, so this node will refuse every release; run 'waybill release key "
-          "trust' and enrol again\n");
-  });
-
-  std::string output = "table";
-  auto* status = app.add_subcommand("status", "What the agent on this device does");
-  status->add_option("--data-dir", data_dir, "the agent's folder")->required();
-  status->add_option("-o,--output", output, "table or json")->check(CLI::IsMember({"table", "json"}));
-  status->callback([&] { exit_code = print_status(data_dir, output); });
-
+  add_run(app, exit_code);
+  add_enroll(app, exit_code);
+  add_status(app, exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

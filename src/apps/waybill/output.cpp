@@ -15,7 +15,8 @@ using Json = nlohmann::ordered_json;
 
 // Code points, not bytes: a dash must not shift a column.
 size_t width(std::string_view text) {
-  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+  return static_cast<size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
 bool plain_scalar(const std::string& text) {
@@ -67,8 +68,11 @@ void append_yaml(std::string& out, const Json& value, size_t indent) {
 }  // namespace
 
 void add_output_option(CLI::App& app, Format& format) {
-  static const std::vector<std::pair<std::string, Format>> kNames = {{"table", Format::kTable}, {"json", Format::kJson}, {"yaml", Format::kYaml}};
-  app.add_option("--output", format, "table, json or yaml")->transform(CLI::CheckedTransformer(kNames))->default_str("table");
+  static const std::vector<std::pair<std::string, Format>> kNames = {
+      {"table", Format::kTable}, {"json", Format::kJson}, {"yaml", Format::kYaml}};
+  app.add_option("--output", format, "table, json or yaml")
+      ->transform(CLI::CheckedTransformer(kNames).description("table|json|yaml"))
+      ->default_str("table");
 }
 
 std::string TextTable::text() const {
@@ -98,13 +102,15 @@ std::string to_yaml(const Json& value) {
 
 bool print_structured(Format format, const Json& value) {
   if (format == Format::kTable) return false;
-  const std::string text = format == Format::kYaml ? to_yaml(value) : value.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  const std::string text =
+      format == Format::kYaml ? to_yaml(value) : value.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
   std::fwrite(text.data(), 1, text.size(), stdout);
   return true;
 }
 
 int64_t unix_ms_now() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
 }
 
 std::string age(int64_t then_unix_ms, int64_t now_unix_ms) {
