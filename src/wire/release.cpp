@@ -3,6 +3,7 @@
 
 #include "base/checksum.h"
 #include "base/signature.h"
+#include "wire/shape.h"
 #include "wire/wire.h"
 
 namespace wb::wire {
@@ -14,11 +15,14 @@ std::string signed_bytes(std::string_view manifest) { return std::string(kDomain
 
 Status check_manifest(const Manifest& manifest) {
   if (manifest.format() != 1)
-    return fail(Code::kUnsupported, "release format ", std::to_string(manifest.format()), "; this build reads format 1");
-  if (manifest.name().empty() || manifest.version().empty()) return fail(Code::kInvalid, "release has no name or version");
+    return fail(Code::kUnsupported, "release format ", std::to_string(manifest.format()),
+                "; this build reads format 1");
+  if (manifest.name().empty() || manifest.version().empty())
+    return fail(Code::kInvalid, "release has no name or version");
   if (manifest.name().size() > limits::kLabelBytesMax || manifest.version().size() > limits::kLabelBytesMax)
     return fail(Code::kInvalid, "release name or version is too long");
-  if (manifest.blobs_size() > static_cast<int>(limits::kBlobsMax)) return fail(Code::kInvalid, "release has too many blobs");
+  if (manifest.blobs_size() > static_cast<int>(limits::kBlobsMax))
+    return fail(Code::kInvalid, "release has too many blobs");
   const SelfTest& test = manifest.self_test();
   if (test.rows() > limits::kSelfTestRowsMax) return fail(Code::kInvalid, "release has too many self-test rows");
   if (test.rows() == 0 ? (test.features_size() != 0 || test.margin_bits_size() != 0)
@@ -71,6 +75,7 @@ Result<Bytes> build_release(ReleaseContent content, std::string_view seed) {
 namespace {
 Result<Release> open_any(std::string_view bytes, const std::vector<std::string>* trusted_keys) {
   if (bytes.size() > limits::kReleaseBytesMax) return fail(Code::kFull, "release is larger than the protocol allows");
+  WB_CHECK(check_release_shape(bytes));  // before the signature can be read, so anybody may have written it
   ReleaseArtifact artifact;
   if (!artifact.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
     return fail(Code::kInvalid, "not a release artifact (it does not parse)");
@@ -83,12 +88,14 @@ Result<Release> open_any(std::string_view bytes, const std::vector<std::string>*
       verified = ed25519_verify(key, signed_bytes(artifact.manifest()), artifact.signature());
       if (verified) break;
     }
-    if (!known) return fail(Code::kDenied, "release is signed by key ", hex_encode(artifact.key_id().substr(0, 8)),
-                            ", which is not trusted here");
+    if (!known)
+      return fail(Code::kDenied, "release is signed by key ", hex_encode(artifact.key_id().substr(0, 8)),
+                  ", which is not trusted here");
     if (!verified) return fail(Code::kDenied, "release signature does not match its manifest");
   }
   Release release;
-  if (!release.manifest.ParseFromString(artifact.manifest())) return fail(Code::kInvalid, "release manifest does not parse");
+  if (!release.manifest.ParseFromString(artifact.manifest()))
+    return fail(Code::kInvalid, "release manifest does not parse");
   WB_CHECK(check_manifest(release.manifest));
   if (artifact.contents_size() != release.manifest.blobs_size())
     return fail(Code::kCorrupt, "release has ", std::to_string(artifact.contents_size()), " contents for ",

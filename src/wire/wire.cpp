@@ -3,7 +3,7 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
-#include <cmath>
+#include "wire/shape.h"
 
 namespace wb::wire {
 namespace {
@@ -24,13 +24,19 @@ Status check_record(const RecordUp& record) {
     return fail(Code::kInvalid, "record ", std::to_string(record.seq()), " has too many values");
   const double probability = record.inclusion_probability();
   if (!(probability > 0 && probability <= 1))
-    return fail(Code::kInvalid, "record ", std::to_string(record.seq()), " has an inclusion probability outside (0, 1]");
+    return fail(Code::kInvalid, "record ", std::to_string(record.seq()),
+                " has an inclusion probability outside (0, 1]");
   if (record.seq() == 0) return fail(Code::kInvalid, "a record has sequence number 0");
+  if (record.pipeline().size() > limits::kLabelBytesMax || record.release().size() > limits::kLabelBytesMax ||
+      record.schema().size() > limits::kLabelBytesMax)
+    return fail(Code::kInvalid, "record ", std::to_string(record.seq()),
+                " names a pipeline, release or schema of more than ", std::to_string(limits::kLabelBytesMax), " bytes");
   return ok_status();
 }
 
 Status check_stream(const StreamUp& stream) {
-  if (stream.lane() < 1 || stream.lane() > 4) return fail(Code::kInvalid, "unknown lane ", std::to_string(stream.lane()));
+  if (stream.lane() < 1 || stream.lane() > 4)
+    return fail(Code::kInvalid, "unknown lane ", std::to_string(stream.lane()));
   if (stream.through_seq() < stream.after_seq()) return fail(Code::kInvalid, "a stream ends before it starts");
   if (stream.thinning_size() != 0 && stream.thinning_size() != stream.records_size())
     return fail(Code::kInvalid, "a stream has ", std::to_string(stream.thinning_size()), " thinning factors for ",
@@ -60,6 +66,7 @@ Status check_labels(const Labels& labels) {
 }  // namespace
 
 Result<ExchangeRequest> decode_exchange_request(std::string_view bytes) {
+  if (bytes.size() <= limits::kExchangeRequestBytesMax) WB_CHECK(check_exchange_shape(bytes));
   WB_TRY(auto request, parse<ExchangeRequest>(bytes, limits::kExchangeRequestBytesMax, "exchange request"));
   if (request.incarnation().size() != 16) return fail(Code::kInvalid, "exchange request: incarnation is not 16 bytes");
   if (request.streams_size() > 4) return fail(Code::kInvalid, "exchange request: more than 4 streams");
@@ -68,15 +75,13 @@ Result<ExchangeRequest> decode_exchange_request(std::string_view bytes) {
   if (request.reported().quarantined_size() > static_cast<int>(limits::kQuarantinedMax))
     return fail(Code::kInvalid, "exchange request: too many quarantined releases");
   WB_CHECK(check_labels(request.labels()));
-  size_t records_count = 0;
   uint32_t lanes_seen = 0;
   for (const StreamUp& stream : request.streams()) {
     WB_CHECK(check_stream(stream));
-    if ((lanes_seen & (1U << stream.lane())) != 0) return fail(Code::kInvalid, "exchange request: a lane is given twice");
+    if ((lanes_seen & (1U << stream.lane())) != 0)
+      return fail(Code::kInvalid, "exchange request: a lane is given twice");
     lanes_seen |= 1U << stream.lane();
-    records_count += static_cast<size_t>(stream.records_size());
   }
-  if (records_count > limits::kRecordsPerExchangeMax) return fail(Code::kInvalid, "exchange request: too many records");
   for (const SchemaDef& schema : request.schemas()) WB_CHECK(from_wire(schema));
   return request;
 }

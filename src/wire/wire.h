@@ -31,7 +31,7 @@ Result<Schema> from_wire(const SchemaDef& schema);
 // ---- release artifact
 
 struct ReleaseContent {
-  Manifest manifest;  // without blobs: they are filled from `contents`
+  Manifest manifest;                                    // without blobs: they are filled from `contents`
   std::vector<std::pair<std::string, Bytes>> contents;  // name → bytes
 };
 
@@ -46,8 +46,9 @@ struct Release {
   std::string full_name() const { return manifest.name() + "@" + manifest.version(); }
 };
 
-// Checks size, structure, signature against one of `trusted_keys` (32 raw bytes each) and every blob's digest. The error
-// says which check failed: kInvalid (structure), kDenied (signature or key), kCorrupt (a blob's digest or length).
+// Checks size, structure, signature against one of `trusted_keys` (32 raw bytes each) and every blob's digest. The
+// error says which check failed: kInvalid (structure), kDenied (signature or key), kCorrupt (a blob's digest or
+// length).
 Result<Release> open_release(std::string_view artifact, const std::vector<std::string>& trusted_keys);
 // The same without the signature: for `release show` and for a hub that stores what it is not entitled to make.
 Result<Release> inspect_release(std::string_view artifact);

@@ -43,6 +43,41 @@ TEST(Wire, LiesAreRefusedByName) {
   EXPECT_EQ(decode_exchange_request(std::string(limits::kExchangeRequestBytesMax + 1, 'x')).error().code, Code::kFull);
 }
 
+// 4 MiB of empty records would become 400 MB of objects: the count is refused before they exist.
+TEST(Wire, WhatRepeatsIsCountedBeforeItIsAllocated) {
+  const auto delimited = [](char tag, const std::string& body) {
+    std::string out(1, tag);
+    for (size_t rest = body.size(); true; rest >>= 7) {
+      out += static_cast<char>((rest & 0x7F) | (rest > 0x7F ? 0x80 : 0));
+      if (rest <= 0x7F) return out + body;
+    }
+  };
+  const auto repeat = [](const std::string& text, size_t count) {
+    std::string out;
+    while (count-- > 0) out += text;
+    return out;
+  };
+  const auto text_of = [](const std::string& bytes) { return decode_exchange_request(bytes).error().text; };
+  const std::string empty_record("\x22\x00", 2);  // StreamUp.records
+  EXPECT_EQ(text_of(delimited(0x4A, repeat(empty_record, limits::kRecordsPerExchangeMax + 1))),
+            "exchange request: too many records");
+  const std::string half = delimited(0x4A, repeat(empty_record, limits::kRecordsPerExchangeMax / 2 + 1));
+  EXPECT_EQ(text_of(half + half), "exchange request: too many records");
+  EXPECT_EQ(text_of(delimited(0x4A, delimited(0x22, std::string(limits::kRecordBytesMax + 12, '\0')))),
+            "exchange request: a record of 65548 bytes; the limit is 65536");
+  EXPECT_EQ(text_of(repeat(std::string("\x4A\x00", 2), limits::kExchangeFieldsMax + 1)),
+            "exchange request: too many fields");
+  EXPECT_EQ(text_of(delimited(0x3A, std::string(limits::kExchangePartBytesMax + 1, '\0'))),
+            "exchange request: field 7 is longer than 262144 bytes");
+  EXPECT_EQ(text_of(delimited(0x4A, std::string("\x22\x05", 2))), "exchange request is not a valid protobuf message");
+}
+
+TEST(Wire, NamesInARecordAreShort) {
+  auto request = small_request();
+  request.mutable_streams(0)->mutable_records(0)->set_pipeline(std::string(limits::kLabelBytesMax + 1, 'p'));
+  EXPECT_EQ(decode_exchange_request(encode(request)).error().code, Code::kInvalid);
+}
+
 TEST(Wire, SchemaIdIsChecked) {
   SchemaDef schema = to_wire(Schema{{{"x", ColumnType::kNumber}}});
   EXPECT_TRUE(from_wire(schema).ok());
@@ -71,6 +106,12 @@ TEST_F(ReleaseTest, OpensWithTheKeyThatSignedIt) {
   EXPECT_EQ(*release->find("pipeline.yaml"), "name: pump\n");
   EXPECT_EQ(release->find("nothing"), nullptr);
   EXPECT_EQ(open_release(artifact, {std::string(32, 'x')}).error().code, Code::kDenied);
+}
+
+TEST_F(ReleaseTest, BlobsAreCountedBeforeTheyAreAllocated) {
+  std::string bytes;
+  for (size_t i = 0; i <= limits::kBlobsMax; ++i) bytes += std::string("\x22\x00", 2);
+  EXPECT_EQ(inspect_release(bytes).error().text, "release has too many blobs");
 }
 
 TEST_F(ReleaseTest, SameInputsSameBytes) {
