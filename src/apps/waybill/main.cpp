@@ -19,6 +19,7 @@ int main(int argc, char** argv) {
   wb::cli::add_track(app);
   wb::cli::add_dataset(app);
 #endif
+  wb::cli::add_sim(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
