@@ -11,6 +11,7 @@ constexpr int64_t kHourMs = 3'600'000;
 constexpr int64_t kDayMs = 86'400'000;
 constexpr int64_t kCheckEveryMs = 10 * kMinuteMs;
 constexpr int64_t kHubTickMs = 20'000;
+constexpr size_t kOldDesiredMax = 4;
 
 }  // namespace
 
@@ -55,6 +56,7 @@ void Fleet::set_up() {
   }
   hub_tick();
   operate();
+  back_up_hub();
   check_now_and_then();
 }
 
@@ -108,6 +110,7 @@ void Fleet::live(SimNode& node, bool faulty) {
                 long_down ? static_cast<int64_t>(prng_.below(static_cast<uint64_t>(faults_.down_max_ms))) : 2'000;
             clock_.in_ms(down_ms, [&node] { node.boot(); });
           }
+          if (prng_.chance(10'000)) node.take_image();
         }
         live(node, faulty);
       });
@@ -139,6 +142,7 @@ void Fleet::operate() {
 }
 
 void Fleet::ship(Kind kind, const std::string& version) {
+  orders_.push_back({kind, version});
   const auto artifact = make_release(kind, version);
   if (!artifact.ok()) return violate("setup", artifact.error().text);
   const auto pushed = hub_->push_release(rows_, hub_now(), *artifact, "sim");
@@ -168,6 +172,8 @@ void Fleet::hub_tick() {
   wake_held();
   if (!healing_ && prng_.chance(static_cast<uint32_t>(1'000'000LL * kHubTickMs / faults_.hub_restart_every_ms)))
     restart_hub();
+  if (!healing_ && prng_.chance(static_cast<uint32_t>(1'000'000LL * kHubTickMs / faults_.hub_restore_every_ms)))
+    restore_hub();
   clock_.in_ms(kHubTickMs, [this] { hub_tick(); });
 }
 
@@ -182,6 +188,7 @@ void Fleet::at_hub(SimNode& node, uint64_t life, uint64_t id, const Bytes& bytes
   ++report_.exchanges;
   const auto request = wire::decode_exchange_request(bytes);
   if (!request.ok()) return;
+  const auto exposure = exposure_of(node);
   rows_.begin();
   auto outcome = hub_->exchange(rows_, hub_now(), node.id(), *request);
   if (!outcome.ok()) {
@@ -189,8 +196,16 @@ void Fleet::at_hub(SimNode& node, uint64_t life, uint64_t id, const Bytes& bytes
     return violate("hub", node.id() + " was refused: " + outcome.error().text);
   }
   rows_.commit();
+  check_admission(node, exposure);
+  // H2: the same request at once again is answered with the same acks.
+  std::string acks;
+  for (const wire::StreamAck& ack : outcome->response.acks()) acks += wire::encode(ack);
+  if (node.last_at_hub_ == (life << 32 | id) && node.last_acks_ != acks)
+    violate("H2", node.id() + ": a request that came twice was acked in two ways");
+  node.last_at_hub_ = life << 32 | id;
+  node.last_acks_ = acks;
   wake_held();
-  if (outcome->hold_ms == 0) return answer(node, life, id, wire::encode(outcome->response));
+  if (outcome->hold_ms == 0) return answer(node, life, id, std::move(outcome->response));
   const uint64_t serial = next_held_++;
   held_[node.id()] = {hub_life_, life, id, serial};
   clock_.in_ms(outcome->hold_ms, [this, &node, serial] {
@@ -198,8 +213,8 @@ void Fleet::at_hub(SimNode& node, uint64_t life, uint64_t id, const Bytes& bytes
     if (found == held_.end() || found->second.serial != serial) return;
     const Held held = found->second;
     held_.erase(found);
-    const auto response = hub_->resume(rows_, hub_now(), node.id());
-    if (response.ok()) answer(node, held.node_life, held.id, wire::encode(*response));
+    const auto response = resume(node.id());
+    if (response.ok()) answer(node, held.node_life, held.id, *response);
   });
 }
 
@@ -209,19 +224,33 @@ void Fleet::wake_held() {
     if (found == held_.end()) continue;
     const Held held = found->second;
     held_.erase(found);
-    const auto response = hub_->resume(rows_, hub_now(), id);
-    if (response.ok()) answer(*nodes_[index_of_[id]], held.node_life, held.id, wire::encode(*response));
+    const auto response = resume(id);
+    if (response.ok()) answer(*nodes_[index_of_[id]], held.node_life, held.id, *response);
   }
 }
 
-void Fleet::answer(SimNode& node, uint64_t life, uint64_t id, const Bytes& response) {
-  trace_.update(response);
+Result<wire::ExchangeResponse> Fleet::resume(const std::string& node_id) {
+  const SimNode& node = *nodes_[index_of_[node_id]];
+  const auto exposure = exposure_of(node);
+  auto response = hub_->resume(rows_, hub_now(), node_id);
+  check_admission(node, exposure);
+  return response;
+}
+
+void Fleet::answer(SimNode& node, uint64_t life, uint64_t id, wire::ExchangeResponse response) {
+  wire::Desired& desired = *response.mutable_desired();
+  node.assigned_.insert(desired.digest());
+  if (node.old_desired_.empty() || node.old_desired_.back().generation() != desired.generation()) {
+    if (node.old_desired_.size() >= kOldDesiredMax) node.old_desired_.pop_front();
+    node.old_desired_.push_back(desired);
+  }
+  if (prng_.chance(faults_.stale_per_million)) desired = node.old_desired_.front();
+  const Bytes bytes = wire::encode(response);
+  trace_.update(bytes);
   if (prng_.chance(faults_.lose_per_million)) return;
   clock_.in_ms(5 + static_cast<int64_t>(prng_.below(static_cast<uint64_t>(faults_.delay_max_ms) + 1)),
-               [&node, life, id, response] {
-                 if (node.life_ != life || node.exchange_ != id || node.partitioned()) return;
-                 node.exchange_ = 0;
-                 node.step(agent::ExchangeDone{id, response});
+               [&node, life, id, bytes] {
+                 if (node.life_ == life && node.exchange_ == id && !node.partitioned()) node.deliver(id, bytes);
                });
 }
 
@@ -234,6 +263,9 @@ void Fleet::heal() {
   faults_.delay_max_ms = 100;
   faults_.store_fail_per_million = 0;
   faults_.clock_jump_per_million = 0;
+  faults_.rot_per_million = 0;
+  faults_.image_per_million = 0;
+  faults_.stale_per_million = 0;
   for (const auto& node : nodes_) {
     node->partition_until_ms = 0;
     node->boot();

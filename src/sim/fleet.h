@@ -47,8 +47,12 @@ struct Faults {
   int64_t partition_every_ms = 86'400'000LL;  // mean, per node
   int64_t partition_max_ms = 12 * 3'600'000LL;
   uint32_t store_fail_per_million = 2'000;
-  int64_t hub_restart_every_ms = 86'400'000LL;  // mean
-  uint32_t clock_jump_per_million = 100'000;    // at a boot: the wall clock reads 1970 or 2106
+  int64_t hub_restart_every_ms = 86'400'000LL;      // mean
+  uint32_t clock_jump_per_million = 100'000;        // at a boot: the wall clock reads 1970 or 2106
+  uint32_t rot_per_million = 150'000;               // at a boot: stored rows or a slot turn out to be damaged
+  uint32_t image_per_million = 150'000;             // at a boot: the disk is an old image of itself
+  uint32_t stale_per_million = 2'000;               // an answer carries an assignment of long ago
+  int64_t hub_restore_every_ms = 4 * 86'400'000LL;  // mean: the hub comes back from its last backup
 };
 
 class SimNode {
@@ -89,17 +93,34 @@ class SimNode {
   void commit();
   void count_budget(uint64_t record_bytes);
   void watch_running();
+  void check_losses(const AgentView& view, const std::map<uint64_t, uint64_t>& at_hub);
+  void check_serving(const AgentView& view);
+  // faults.cpp
+  void take_image();
+  void restore_image();
+  uint64_t rot();  // how many rows a store would have set aside
+  void deliver(uint64_t exchange, const Bytes& response);
 
   struct Slot {
     Bytes bytes;
     bool sealed = false;
+  };
+  using Disk = std::map<std::pair<uint8_t, std::string>, std::string>;
+  struct Image {
+    Disk rows;
+    std::map<std::string, Slot> slots;
+    std::set<uint64_t> accepted_hot;
+  };
+  struct Waiting {
+    std::vector<uint64_t> hot;  // reading ids
+    int64_t since_ns = 0;
   };
   Fleet& fleet_;
   uint32_t index_;
   std::string id_;
   Prng prng_;
   // durable
-  std::map<std::pair<uint8_t, std::string>, std::string> rows_;
+  Disk rows_;
   std::map<std::string, Slot> slots_;
   // volatile
   std::optional<Agent> agent_;
@@ -112,13 +133,24 @@ class SimNode {
   bool commit_scheduled_ = false;
   uint64_t exchange_ = 0;  // in flight; 0 = none
   uint64_t next_answer_ = 1;
-  std::map<uint64_t, std::vector<uint64_t>> waiting_;  // answer id → reading ids
+  std::map<uint64_t, Waiting> waiting_;  // by answer id
   // what the checkers know
   uint64_t next_reading_ = 1;
   std::set<uint64_t> accepted_hot_;  // ids of anomalous readings whose producer heard "accepted"
   uint64_t given_ = 0;
   uint64_t generation_seen_ = 0;
   uint64_t quarantined_seen_ = 0;
+  std::optional<Image> image_;
+  uint64_t rotted_records_ = 0;     // rows of records that were damaged
+  bool forgot_ = false;             // rows of its state were damaged, or its disk was an old image
+  std::set<uint64_t> lost_by_hub_;  // readings that the hub had and its backup had not
+  std::set<std::string> assigned_;  // digests that the hub ever named to it
+  std::deque<wire::Desired> old_desired_;
+  bool has_run_ = false;
+  uint32_t busy_in_a_row_ = 0;
+  uint64_t evicted_seen_ = 0;
+  uint64_t last_at_hub_ = 0;  // exchange that the hub answered last, and with which acks
+  std::string last_acks_;
   int64_t budget_day_start_ns_ = 0;
   uint64_t budget_day_bytes_ = 0;
 };
@@ -141,9 +173,16 @@ class Fleet {
   void heal();
   void check_now_and_then();
   void check_rollouts();
+  void check_admission(const SimNode& node, hub::pb::ExposureState before);
+  hub::pb::ExposureState exposure_of(const SimNode& node);
   void check_end();
+  std::map<uint64_t, uint64_t> readings_at_hub(const std::string& node_id, bool check);
+  uint64_t hub_gap_of(const std::string& node_id);
+  void back_up_hub();
+  void restore_hub();
+  Result<wire::ExchangeResponse> resume(const std::string& node_id);
   void at_hub(SimNode& node, uint64_t life, uint64_t id, const Bytes& request);
-  void answer(SimNode& node, uint64_t life, uint64_t id, const Bytes& response);
+  void answer(SimNode& node, uint64_t life, uint64_t id, wire::ExchangeResponse response);
   void violate(const std::string& promise, const std::string& text);
   Moment hub_now() const { return {Instant{clock_.now_ns()}, kEpochMs + clock_.now_ms()}; }
 
@@ -170,6 +209,17 @@ class Fleet {
   std::set<std::string> shipped_;  // digests
   std::set<std::string> bad_;      // digests of swapped releases
   std::vector<std::string> rollouts_;
+  struct Order {
+    Kind kind;
+    std::string version;
+  };
+  std::vector<Order> orders_;  // what the operator shipped, to do again after a restore
+  struct Backup {
+    MemoryRows::Snapshot rows;
+    size_t orders = 0;
+    size_t rollouts = 0;
+  };
+  std::optional<Backup> backup_;
   std::string last_good_;  // digest that all must run in the end
   Fnv64 trace_;
   Report report_;

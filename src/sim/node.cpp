@@ -28,7 +28,9 @@ void SimNode::boot() {
     const bool past = prng_.chance(500'000);
     clock_offset_ms_ = past ? -(Fleet::kEpochMs + fleet_.clock_.now_ms()) : 2'500'000'000'000;
   }
+  if (image_ && prng_.chance(fleet_.faults_.image_per_million)) restore_image();
   StoredState found;
+  if (prng_.chance(fleet_.faults_.rot_per_million)) found.damaged_rows_count = rot();
   for (const auto& [key, value] : rows_) {
     StoredRow row{static_cast<NodeTable>(key.first), key.second, value, static_cast<uint32_t>(value.size())};
     if (row.table == NodeTable::kRecords) row.value.resize(std::min<size_t>(row.value.size(), kRecordHeadBytes));
@@ -52,6 +54,7 @@ void SimNode::boot() {
 void SimNode::crash() {
   if (!agent_) return;
   ++fleet_.report_.crashes;
+  check_now();
   ++life_;
   agent_.reset();
   size_t arrived = prng_.below(queued_.size() + 1);
@@ -214,7 +217,8 @@ void SimNode::give_batch() {
   const Pipeline& pipeline = *agent_->serving();
   Batch batch = Batch::with_schema(pipeline.input_schema());
   const uint64_t answer_id = next_answer_++;
-  std::vector<uint64_t>& hot = waiting_[answer_id];
+  waiting_[answer_id].since_ns = fleet_.clock_.now_ns();
+  std::vector<uint64_t>& hot = waiting_[answer_id].hot;
   for (uint32_t i = 0; i < fleet_.options_.rows_per_batch; ++i) {
     const Reading reading = draw_reading(prng_);
     const uint64_t id = next_reading_++;
@@ -235,12 +239,13 @@ void SimNode::give_batch() {
 void SimNode::perform(agent::Answer&& effect) {
   const auto found = waiting_.find(effect.answer_id);
   if (found == waiting_.end()) return;
+  busy_in_a_row_ = effect.verdict == agent::Answer::Verdict::kBusy ? busy_in_a_row_ + 1 : 0;
   if (effect.verdict == agent::Answer::Verdict::kAccepted) {
     fleet_.report_.records_accepted += effect.rows_accepted;
     const deploy::View view = agent_->view().deploy;
     // A swapped model may serve only where nothing better ran; what it calls normal is not owed.
     if (!fleet_.bad_.contains(view.running_digest) && !fleet_.bad_.contains(view.candidate_digest))
-      accepted_hot_.insert(found->second.begin(), found->second.end());
+      accepted_hot_.insert(found->second.hot.begin(), found->second.hot.end());
   }
   waiting_.erase(found);
 }

@@ -6,9 +6,10 @@
 // converge.
 //
 // What is simulated: loss, doubling, delay and reordering of exchanges; partitions; crashes at any moment, which leave
-// a prefix of the submitted tickets; stores that fail for a while; wall clocks that jump; a hub that restarts; an
-// operator who rolls out good releases and a bad one, and pauses and resumes them. What is not: torn sectors (the
-// store's own tests).
+// a prefix of the submitted tickets; stores that fail for a while; rows and slots that rot; disks that are an old image
+// of themselves; wall clocks that jump; a hub that restarts, or comes back from a backup; assignments of long ago; an
+// operator who rolls out good releases and a bad one, and pauses and resumes them. What is not: see
+// docs/operations/simulator.md.
 
 #include <cstdint>
 #include <functional>
@@ -44,6 +45,9 @@ struct Report {
   uint64_t exchanges = 0;
   uint64_t exchanges_lost = 0;
   uint64_t store_failures = 0;
+  uint64_t rots = 0;             // boots that found rows or a slot damaged
+  uint64_t images_restored = 0;  // boots from an old image of the disk
+  uint64_t hub_restores = 0;     // the hub came back from a backup
   uint64_t records_accepted = 0;
   uint64_t records_at_hub = 0;
   uint64_t rollbacks = 0;  // releases that nodes took back by themselves

@@ -3,6 +3,7 @@
 // output of two builds can be compared as text (tools/determinism).
 #include "sim/sim.h"
 
+#include <unistd.h>
 #include <CLI/CLI.hpp>
 #include <atomic>
 #include <chrono>
@@ -13,7 +14,6 @@
 #include <optional>
 #include <string>
 #include <thread>
-#include <unistd.h>
 #include <vector>
 
 #include "apps/waybill/commands.h"
@@ -120,6 +120,9 @@ constexpr Count kCounts[] = {
     {"exchanges", "EXCHANGES", &sim::Report::exchanges},
     {"exchanges_lost", "LOST", &sim::Report::exchanges_lost},
     {"store_failures", "STORE FAILURES", &sim::Report::store_failures},
+    {"rots", "ROTS", &sim::Report::rots},
+    {"images_restored", "OLD IMAGES", &sim::Report::images_restored},
+    {"hub_restores", "HUB RESTORES", &sim::Report::hub_restores},
     {"records_accepted", "RECORDS IN", &sim::Report::records_accepted},
     {"records_at_hub", "AT HUB", &sim::Report::records_at_hub},
     {"rollbacks", "ROLLBACKS", &sim::Report::rollbacks},
@@ -132,14 +135,14 @@ Json report_json(const sim::Report& report) {
   out["device_hours"] = report.device_hours;
   out["violations"] = Json::array();
   for (const sim::Violation& violation : report.violations)
-    out["violations"].push_back(
-        {{"promise", violation.promise}, {"at_ms", violation.at_ms}, {"text", violation.text}});
+    out["violations"].push_back({{"promise", violation.promise}, {"at_ms", violation.at_ms}, {"text", violation.text}});
   return out;
 }
 
 void print_line(const sim::Report& report) {
   std::string counts;
-  for (const Count& count : kCounts) counts += " " + std::string(count.name) + " " + std::to_string(report.*count.field);
+  for (const Count& count : kCounts)
+    counts += " " + std::string(count.name) + " " + std::to_string(report.*count.field);
   std::printf("seed %-6llu trace %s %s%s\n", static_cast<unsigned long long>(report.seed),
               hex16(report.trace_hash).c_str(), report.violations.empty() ? "held  " : "BROKEN", counts.c_str());
   for (const sim::Violation& violation : report.violations)
@@ -193,21 +196,23 @@ void simulate(const SimCommand& command) {
   if (first_failed) out["repeat"] = repeat_command(command, *first_failed);
   if (!print_structured(command.format, out)) print_totals(command, total, failed, seconds);
   if (!first_failed) return;
-  throw Exit{kFailed, "a promise was broken under " + std::to_string(failed) + " of " +
-                          std::to_string(command.seeds) + " seeds. To see the first again:\n  " +
-                          repeat_command(command, *first_failed)};
+  throw Exit{kFailed, "a promise was broken under " + std::to_string(failed) + " of " + std::to_string(command.seeds) +
+                          " seeds. To see the first again:\n  " + repeat_command(command, *first_failed)};
 }
 
 }  // namespace
 
 void add_sim(CLI::App& app) {
   const auto command = std::make_shared<SimCommand>();
-  auto* sub = app.add_subcommand("sim", "a simulated fleet on a virtual clock, with faults, checked against the promises");
+  auto* sub =
+      app.add_subcommand("sim", "a simulated fleet on a virtual clock, with faults, checked against the promises");
   sub->add_option("--seed", command->seed, "the first seed; one seed is one history")->capture_default_str();
   sub->add_option("--seeds", command->seeds, "how many seeds, one after the other")
       ->capture_default_str()
       ->check(CLI::Range(1U, 10'000'000U));
-  sub->add_option("--nodes", command->nodes, "devices in the fleet")->capture_default_str()->check(CLI::Range(1U, 10'000U));
+  sub->add_option("--nodes", command->nodes, "devices in the fleet")
+      ->capture_default_str()
+      ->check(CLI::Range(1U, 10'000U));
   sub->add_option("--days", command->days, "days with faults; two days of healing follow")
       ->capture_default_str()
       ->check(CLI::Range(1U, 365U));
