@@ -72,7 +72,7 @@ struct ServerOptions {
   uint32_t handshake_ms = 10'000;
   uint32_t header_ms = 10'000;      // from its first byte
   uint32_t body_ms = 30'000;        // without any progress: a slow link may take its time …
-  uint32_t body_total_ms = 900'000;  // … but not for ever
+  uint32_t body_total_ms = 900'000;  // … but not for ever; without a certificate body_ms is all it has
   uint32_t write_ms = 300'000;
   uint32_t idle_ms = 120'000;       // between requests; without a certificate only header_ms
   uint32_t tick_ms = 1'000;

@@ -185,7 +185,11 @@ bool HttpsSession::refused_by_policy() {
 }
 
 void HttpsSession::read_body() {
-  body_deadline_ = std::chrono::steady_clock::now() + std::chrono::milliseconds(host_.options().body_total_ms);
+  // A slow link may take its time, but who has shown no certificate sends only a small enrolment: a drop of it at a time
+  // would hold a connection for free.
+  const ServerOptions& options = host_.options();
+  const bool anonymous = call.peer.kind == Peer::Kind::kAnonymous;
+  body_deadline_ = std::chrono::steady_clock::now() + std::chrono::milliseconds(anonymous ? options.body_ms : options.body_total_ms);
   if (!beast::iequals(find_header(call.request.headers, "expect"), "100-continue")) return read_body_part();
   static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
   asio::async_write(stream_, asio::buffer(kContinue), [self = shared_from_this()](ErrorCode error, size_t) {

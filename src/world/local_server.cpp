@@ -1,6 +1,7 @@
 #include "world/local_server.h"
 
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <chrono>
@@ -17,15 +18,19 @@ namespace http = beast::http;
 using tcp = asio::ip::tcp;
 
 constexpr uint32_t kHeaderBytesMax = 8U << 10;
+constexpr std::chrono::milliseconds kAcceptPause{100};
+constexpr std::chrono::seconds kDrainLimit{2};
+constexpr size_t kDrainBytes = 16U << 10;
 
 }  // namespace
 
 struct LocalServer::Impl : std::enable_shared_from_this<LocalServer::Impl> {
   Impl(asio::io_context& context, LocalServerConfig settings, Handler on_request)
-      : io(context), acceptor(context), config(std::move(settings)), handler(std::move(on_request)) {}
+      : io(context), acceptor(context), pause(context), config(std::move(settings)), handler(std::move(on_request)) {}
 
   asio::io_context& io;
   tcp::acceptor acceptor;
+  asio::steady_timer pause;
   LocalServerConfig config;
   Handler handler;
   size_t connections_count = 0;
@@ -62,6 +67,7 @@ class LocalSession : public std::enable_shared_from_this<LocalSession> {
     stream_.expires_after(std::chrono::milliseconds(config_.idle_timeout_ms));
     http::async_read_header(stream_, buffer_, *parser_, [self = shared_from_this()](beast::error_code error, size_t) {
       if (error) return self->read_failed(error);
+      if (!self->allowed()) return;
       self->stream_.expires_after(std::chrono::milliseconds(self->config_.request_timeout_ms));
       http::async_read(self->stream_, self->buffer_, *self->parser_, [self](beast::error_code body_error, size_t) {
         if (body_error) return self->read_failed(body_error);
@@ -83,6 +89,20 @@ class LocalSession : public std::enable_shared_from_this<LocalSession> {
     stream_.socket().shutdown(tcp::socket::shutdown_both, ignored);
   }
 
+  // Before the body is read: nobody without the token makes the agent hold megabytes.
+  bool allowed() {
+    const auto& message = parser_->get();
+    const std::string_view target(message.target().data(), message.target().size());
+    if (target.substr(0, target.find('?')) == "/ping") return true;
+    if (token_matches(std::string(message[http::field::authorization]), config_.token)) return true;
+    // A body that was not read would be taken for the next request: unless there is none, the connection ends here.
+    write({401, "application/json",
+           "{\"error\":\"missing or wrong token: send 'Authorization: Bearer <contents of local_token in the data "
+           "folder>'\"}"},
+          message.keep_alive() && parser_->is_done());
+    return false;
+  }
+
   void handle() {
     auto message = parser_->release();
     const bool keep_alive = message.keep_alive();
@@ -93,12 +113,6 @@ class LocalSession : public std::enable_shared_from_this<LocalSession> {
     request.path = target.substr(0, mark);
     if (mark != std::string::npos) request.query = target.substr(mark + 1);
     request.content_type = std::string(message[http::field::content_type]);
-    if (request.path != "/ping" && !token_matches(std::string(message[http::field::authorization]), config_.token))
-      return write(
-          {401, "application/json",
-           "{\"error\":\"missing or wrong token: send 'Authorization: Bearer <contents of local_token in the data "
-           "folder>'\"}"},
-          keep_alive);
     request.body = std::move(message.body());
     stream_.expires_never();  // the handler answers after the commit; the agent bounds that wait
     auto answered = std::make_shared<bool>(false);
@@ -125,7 +139,19 @@ class LocalSession : public std::enable_shared_from_this<LocalSession> {
                         if (keep_alive) return self->read();
                         beast::error_code ignored;
                         self->stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
+                        self->drain(self->config_.body_bytes_max);
                       });
+  }
+
+  // Reads what is still coming: closing on unread bytes would reset the connection, and our answer would be lost with
+  // it.
+  void drain(size_t bytes_left) {
+    stream_.expires_after(kDrainLimit);
+    buffer_.clear();
+    stream_.async_read_some(buffer_.prepare(kDrainBytes),
+                            [self = shared_from_this(), bytes_left](beast::error_code error, size_t count) {
+                              if (!error && count < bytes_left) self->drain(bytes_left - count);
+                            });
   }
 
   beast::tcp_stream stream_;
@@ -139,7 +165,13 @@ class LocalSession : public std::enable_shared_from_this<LocalSession> {
 void LocalServer::Impl::accept() {
   acceptor.async_accept([self = shared_from_this()](beast::error_code error, tcp::socket socket) {
     if (self->stopped || error == asio::error::operation_aborted) return;
-    if (!error && self->connections_count < self->config.connections_max) {
+    if (error) {  // out of file descriptors, most likely: trying again at once would only keep a core busy
+      self->pause.expires_after(kAcceptPause);
+      return self->pause.async_wait([self](beast::error_code) {
+        if (!self->stopped) self->accept();
+      });
+    }
+    if (self->connections_count < self->config.connections_max) {
       ++self->connections_count;
       std::make_shared<LocalSession>(
           std::move(socket), [self] { --self->connections_count; }, self->config, self->handler)
@@ -181,6 +213,7 @@ void LocalServer::stop() {
   impl_->stopped = true;
   beast::error_code ignored;
   impl_->acceptor.close(ignored);
+  impl_->pause.cancel();
 }
 
 }  // namespace wb::world
