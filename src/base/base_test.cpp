@@ -2,6 +2,8 @@
 
 #include "base/bytes.h"
 #include "base/checksum.h"
+#include "base/civil_days.h"
+#include "base/json_text.h"
 #include "base/prng.h"
 #include "base/signature.h"
 #include "base/spec.h"
@@ -64,6 +66,27 @@ TEST(Prng, IsTheSameEverywhere) {
   EXPECT_EQ(prng.next(), 0xBDD732262FEB6E95ULL);  // SplitMix64 reference sequence for seed 42
   EXPECT_EQ(keyed_hash(1, "a"), keyed_hash(1, "a"));
   EXPECT_NE(keyed_hash(1, "a"), keyed_hash(2, "a"));
+}
+
+TEST(JsonText, IsValidWhateverTheBytes) {
+  const auto text = [](std::string_view bytes) {
+    std::string out = "x";
+    append_json_text(bytes, out);
+    return out;
+  };
+  EXPECT_EQ(text(""), "x\"\"");
+  EXPECT_EQ(text("a\"b\\c\n\t\x7F"), "x\"a\\\"b\\\\c\\n\\u0009\\u007f\"");
+  EXPECT_EQ(text("\xC3\xA9\xF0\x9F\x98\x80"), "x\"\xC3\xA9\xF0\x9F\x98\x80\"");
+  EXPECT_EQ(text("\xC3"), "x\"\\ufffd\"");                        // cut short
+  EXPECT_EQ(text("\xED\xA0\x80"), "x\"\\ufffd\\ufffd\\ufffd\"");  // a surrogate is no character
+  EXPECT_EQ(text("\xC0\xAF"), "x\"\\ufffd\\ufffd\"");            // an overlong '/'
+}
+
+TEST(CivilDays, AgreeWithTheCalendar) {
+  EXPECT_EQ(days_from_civil(1970, 1, 1), 0);
+  EXPECT_EQ(days_from_civil(1969, 12, 31), -1);
+  EXPECT_EQ(days_from_civil(2000, 3, 1) - days_from_civil(2000, 2, 28), 2);
+  EXPECT_EQ(days_from_civil(2100, 3, 1) - days_from_civil(2100, 2, 28), 1);
 }
 
 Document scalar(std::string text, int line) {

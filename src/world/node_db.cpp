@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 #include "base/checksum.h"
+#include "world/sqlite_code.h"
 
 namespace wb::world {
 namespace {
@@ -15,19 +16,6 @@ constexpr const char* kStateSql = "CREATE TABLE state(key TEXT PRIMARY KEY, valu
 std::string records_name(uint8_t lane) { return "records_" + std::to_string(lane); }
 std::string records_sql(uint8_t lane) {
   return "CREATE TABLE " + records_name(lane) + "(seq INTEGER PRIMARY KEY, value BLOB NOT NULL, crc INTEGER NOT NULL)";
-}
-
-Code code_of(int result) {
-  switch (result & 0xFF) {
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB: return Code::kCorrupt;
-    case SQLITE_FULL: return Code::kFull;
-    case SQLITE_READONLY:
-    case SQLITE_PERM:
-    case SQLITE_CANTOPEN:
-    case SQLITE_AUTH: return Code::kDenied;
-    default: return Code::kUnavailable;
-  }
 }
 
 uint32_t row_crc(NodeTable table, std::string_view key, std::string_view value) {
@@ -60,7 +48,7 @@ Error NodeDb::error(int result, std::string_view what) const {
   std::string detail = database_ == nullptr ? sqlite3_errstr(result) : sqlite3_errmsg(database_);
   if (const int system = database_ == nullptr ? 0 : sqlite3_system_errno(database_); system != 0 && (result & 0xFF) == SQLITE_IOERR)
     detail += std::string(" (") + std::strerror(system) + ")";
-  return fail(code_of(result), path_, ": ", std::string(what), ": ", detail);
+  return fail(sqlite_code(result), path_, ": ", std::string(what), ": ", detail);
 }
 
 NodeDb::~NodeDb() {

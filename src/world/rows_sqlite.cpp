@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "world/sqlite_code.h"
+
 namespace wb::world {
 
 namespace {
@@ -19,20 +21,8 @@ constexpr std::array<const char*, 14> kTableNames = {nullptr,     "meta",    "no
                                                      "exposure", "streams", "records", "telemetry", "audit",  "events",   "schemas"};
 static_assert(static_cast<size_t>(Table::kSchemas) + 1 == kTableNames.size());
 
-Code code_of(int result) {
-  switch (result & 0xFF) {
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB: return Code::kCorrupt;
-    case SQLITE_FULL: return Code::kFull;
-    case SQLITE_READONLY:
-    case SQLITE_PERM:
-    case SQLITE_AUTH: return Code::kDenied;
-    default: return Code::kUnavailable;
-  }
-}
-
 Error sqlite_error(sqlite3* database, int result, const std::string& path, std::string_view what) {
-  const Code code = code_of(result);
+  const Code code = sqlite_code(result);
   std::string advice;
   if (code == Code::kCorrupt)
     advice = ". Nothing was changed. Stop the hub, copy the file, then restore a backup or salvage it with: sqlite3 " + path +

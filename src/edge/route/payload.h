@@ -18,6 +18,5 @@ struct PayloadContext {
 
 void append_payload(const PayloadContext& context, const Batch& batch, const VerdictsView& verdicts, size_t row,
                     std::string& out);
-void append_json_text(std::string_view text, std::string& out);  // with quotes; control characters escaped
 
 }  // namespace wb::route

@@ -6,6 +6,8 @@
 #include <map>
 
 #include "base/bytes.h"
+#include "base/civil_days.h"
+#include "base/json_text.h"
 #include "base/typed_rows.h"
 #include "hub/ingest/ingest.h"
 #include "record/record.h"
@@ -26,34 +28,6 @@ Cell text_cell(std::string_view text) { return Cell{std::string(text), true, tex
 Cell number_cell(double value) { return Cell{shortest(value), !std::isfinite(value), std::isnan(value)}; }
 Cell number_cell(float value) { return Cell{shortest(value), !std::isfinite(value), std::isnan(value)}; }
 Cell count_cell(uint64_t value) { return Cell{std::to_string(value), false, false}; }
-
-// Valid UTF-8 passes (RFC 3629); any other byte becomes U+FFFD, so that what came from a broken sensor cannot break a reader.
-size_t utf8_length(std::string_view text) {
-  const auto lead = static_cast<uint8_t>(text[0]);
-  const size_t length = lead < 0x80 ? 1 : lead >= 0xC2 && lead < 0xE0 ? 2 : lead >= 0xE0 && lead < 0xF0 ? 3 : lead >= 0xF0 && lead < 0xF5 ? 4 : 0;
-  if (length == 0 || text.size() < length) return 0;
-  for (size_t i = 1; i < length; ++i)
-    if ((static_cast<uint8_t>(text[i]) & 0xC0) != 0x80) return 0;
-  const auto second = length > 1 ? static_cast<uint8_t>(text[1]) : uint8_t{0};
-  if ((lead == 0xE0 && second < 0xA0) || (lead == 0xED && second > 0x9F) || (lead == 0xF0 && second < 0x90) || (lead == 0xF4 && second > 0x8F))
-    return 0;
-  return length;
-}
-
-void append_json_text(std::string& out, std::string_view text) {
-  out += '"';
-  while (!text.empty()) {
-    const size_t length = utf8_length(text);
-    const char c = text[0];
-    if (length == 0) out += "\\ufffd";
-    else if (c == '"' || c == '\\') (out += '\\') += c;
-    else if (c == '\n') out += "\\n";
-    else if (static_cast<uint8_t>(c) < 0x20) (out += "\\u00") += hex_encode(text.substr(0, 1));
-    else out += text.substr(0, length);
-    text.remove_prefix(std::max<size_t>(1, length));
-  }
-  out += '"';
-}
 
 void append_csv(std::string& out, const Cell& cell) {
   if (cell.missing) return;
@@ -127,10 +101,10 @@ class Exporter {
     out += '{';
     for (size_t i = 0; i < cells.size(); ++i) {
       if (i > 0) out += ',';
-      append_json_text(out, columns_[i]);
+      append_json_text(columns_[i], out);
       out += ':';
       if (cells[i].missing) out += "null";
-      else if (cells[i].quoted) append_json_text(out, cells[i].text);
+      else if (cells[i].quoted) append_json_text(cells[i].text, out);
       else out += cells[i].text;
     }
     out += "}\n";
@@ -155,15 +129,6 @@ class Exporter {
   size_t fixed_ = 0;
   std::map<std::string, std::vector<std::pair<size_t, bool>>, std::less<>> schemas_;
 };
-
-// Days of the proleptic Gregorian calendar from and to 1970-01-01 (H. Hinnant, "chrono-compatible low-level date algorithms").
-int64_t days_from_civil(int64_t year, int64_t month, int64_t day) {
-  year -= month <= 2 ? 1 : 0;
-  const int64_t era = (year >= 0 ? year : year - 399) / 400;
-  const int64_t year_of_era = year - era * 400;
-  const int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-  return era * 146'097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719'468;
-}
 
 std::string padded(int64_t value, size_t digits) {
   std::string text = std::to_string(value);
