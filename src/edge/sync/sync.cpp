@@ -19,6 +19,7 @@ constexpr uint32_t kFlowingMs = 10'000;               // records were sent this 
 constexpr uint32_t kUrgentGapMs = 500;                // between contacts for urgent reasons
 constexpr uint32_t kParkSlackMs = 1'000;              // a long-poll that ends this soon is not cancelled for ordinary records
 constexpr uint64_t kWorthSendingBytes = 16U << 10;    // of a backlog, when tokens are scarce
+constexpr uint32_t kRecordsFailedMax = 3;  // requests with records in a row; then control goes alone for an interval
 constexpr uint64_t kBurstBytesMin = limits::kRecordBytesMax + 8'192;  // at any rate the largest record goes some time
 constexpr uint64_t kRequestBytesMax = limits::kExchangeRequestBytesMax / 2;
 
@@ -114,6 +115,7 @@ void Sync::on(Instant now, const Answered& answered) {
   const uint32_t rest_ms = config_.long_poll_ms > 0 ? kGapMs : interval_ms_ + jitter(interval_ms_ / 10);
   regular_at_ = after_ms(now, rest_ms);
   const bool offered = std::exchange(offered_bytes_, 0) > 0;
+  if (answered.sent_bytes > 0) records_failed_in_row_ = 0;
   draining_ = answered.sent_bytes > 0 && answered.progressed && !answered.drained;
   if (draining_) {
     last_records_at_ = now;
@@ -142,6 +144,9 @@ void Sync::failed(Instant now, bool reached, uint32_t retry_after_ms) {
   const uint64_t span_ms = std::clamp<uint64_t>(uint64_t{config_.backoff_first_ms} << doublings, 1, config_.backoff_max_ms);
   uint64_t wait_ms = kGapMs + jitter(std::max<uint64_t>(span_ms, jitter_floor_ms_));
   hub_refused_ = retry_after_ms > 0;
+  // Records that do not get through, whatever the reason, must not take control with them: for an interval it goes alone.
+  if (std::exchange(offered_bytes_, 0) > 0 && reached && ++records_failed_in_row_ >= kRecordsFailedMax)
+    records_not_before_ = after_ms(now, int64_t{std::max(interval_ms_, jitter_floor_ms_)} + jitter(jitter_floor_ms_));
   if (retry_after_ms > 0) wait_ms = std::max<uint64_t>(wait_ms, retry_after_ms + jitter(jitter_floor_ms_));
   // A hub that was reached has paid for this attempt. Coming back before the next regular contact is a retry.
   if (reached && !was_parked && wait_ms < interval_ms_) {

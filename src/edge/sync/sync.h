@@ -121,7 +121,8 @@ class Sync {
   Instant regular_at_{0};            // next contact that needs no other reason
   Instant not_before_{0};            // backoff, Retry-After: nothing goes earlier
   Instant records_since_ = kNever;   // ordinary records wait since
-  Instant records_not_before_{0};    // the hub refused records
+  Instant records_not_before_{0};    // the hub refused records, or they do not get through
+  uint32_t records_failed_in_row_ = 0;
   Instant last_records_at_{-1};
   bool urgent_ = false;
   bool urgent_sent_ = false;         // the exchange in flight was an urgent one

@@ -253,6 +253,34 @@ TEST(Sync, ARefusalOfRecordsIsNotRepeatedAtOnce) {
   EXPECT_LT(d.sends, 6);
 }
 
+// A hub that answers 400 to what lies in the outbox would otherwise never hear of a rollback, nor the node of a release.
+TEST(Sync, RecordsThatDoNotGetThroughDoNotTakeControlWithThem) {  // R1
+  Driver d;
+  ASSERT_TRUE(d.run_until_send(ms(60'000)));
+  d.answer(grant(1'000'000, 60'000));
+  d.step(Waiting{100'000, false});
+  for (int i = 0; i < 3; ++i) {
+    while (d.run_until_send(ms(10'000'000)) && d.open->record_bytes_max == 0) d.answer(grant(1'000'000, 60'000));
+    ASSERT_TRUE(d.open);
+    d.fail(true);
+  }
+  const Instant failed_at = d.now;
+  for (int round = 0; round < 3; ++round) {  // control is answered; the records are tried once an interval
+    ASSERT_TRUE(d.run_until_send(ms(10'000'000)));
+    EXPECT_EQ(d.open->record_bytes_max, 0U);
+    int control_count = 0;
+    while (d.open->record_bytes_max == 0) {
+      ++control_count;
+      d.now = after_ms(d.now, 1'000);
+      d.answer(grant(1'000'000, 60'000));
+      ASSERT_TRUE(d.run_until_send(ms(10'000'000)));
+    }
+    EXPECT_GE(control_count, 1);
+    EXPECT_GE(d.opened_at, after_ms(failed_at, 60'000 * (round + 1)));
+    d.fail(true);
+  }
+}
+
 TEST(Sync, ADeadlineEndsAnExchangeThatNobodyAnswers) {
   Driver d;
   ASSERT_TRUE(d.run_until_send(ms(2'000)));
