@@ -101,6 +101,7 @@ std::string one_row(const std::string& body) { return body.substr(0, body.find('
 // A new data folder each time: the slowest way to start, for the store has to be made.
 void start_to_first_score(const std::string& name, const Place& place, ShuttleBodies& bodies) {
   std::vector<double> took_ms;
+  std::vector<double> cpu_ms;
   const std::string row = one_row(bodies.body(0));
   for (int i = 0; i < 9; ++i) {
     std::filesystem::remove_all(place.folder);
@@ -110,10 +111,13 @@ void start_to_first_score(const std::string& name, const Place& place, ShuttleBo
     Connection connection(agent.port, agent.token);
     while (connection.post(row) != 200) ::usleep(500);
     took_ms.push_back((wall_s() - start) * 1e3);
+    cpu_ms.push_back(agent.process.cpu_s() * 1e3);
   }
   std::sort(took_ms.begin(), took_ms.end());
+  std::sort(cpu_ms.begin(), cpu_ms.end());
   figure(name + ".start_ms_median", took_ms[took_ms.size() / 2]);
   figure(name + ".start_ms_worst", took_ms.back());
+  figure(name + ".start_cpu_ms_median", cpu_ms[cpu_ms.size() / 2]);
 }
 
 void memory_at_1000_per_s(const std::string& name, Running& agent, ShuttleBodies& bodies, double seconds) {
