@@ -20,7 +20,8 @@ size_t utf8_length(std::string_view text) {
   for (size_t i = 1; i < length; ++i)
     if ((static_cast<uint8_t>(text[i]) & 0xC0) != 0x80) return 0;
   const auto second = length > 1 ? static_cast<uint8_t>(text[1]) : uint8_t{0};
-  if ((lead == 0xE0 && second < 0xA0) || (lead == 0xED && second > 0x9F) || (lead == 0xF0 && second < 0x90) || (lead == 0xF4 && second > 0x8F))
+  if ((lead == 0xE0 && second < 0xA0) || (lead == 0xED && second > 0x9F) || (lead == 0xF0 && second < 0x90) ||
+      (lead == 0xF4 && second > 0x8F))
     return 0;
   return length;
 }

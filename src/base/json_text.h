@@ -1,6 +1,6 @@
 #pragma once
-// A text as JSON, with quotes. Valid UTF-8 passes (RFC 3629); any other byte becomes U+FFFD, so that what came from a broken
-// sensor cannot break a reader.
+// A text as JSON, with quotes. Valid UTF-8 passes (RFC 3629); any other byte becomes U+FFFD, so that what came from a
+// broken sensor cannot break a reader.
 
 #include <string>
 #include <string_view>
