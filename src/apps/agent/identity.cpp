@@ -35,10 +35,14 @@ std::string host_name() {
 }
 
 // One file says everything but the key, so that an identity is old or new and never half.
-std::string encode_identity(const wire::EnrolResponse& response, const std::string& hub_url) {
-  std::string out = "node_id " + response.node_id() + "\nhub " + hub_url + "\n";
-  for (const std::string& key : response.release_keys()) out += "release_key " + hex_encode(key) + "\n";
-  return out + "certificate\n" + response.certificate_pem() + "authority\n" + response.ca_pem();
+std::string encode_identity(const Identity& identity) {
+  std::string out = "node_id " + identity.node_id + "\nhub " + identity.hub_url + "\n";
+  for (const std::string& key : identity.release_keys) out += "release_key " + hex_encode(key) + "\n";
+  return out + "certificate\n" + identity.tls.certificate_pem + "authority\n" + identity.tls.ca_pem;
+}
+
+Status save_identity(const std::string& data_dir, const Identity& identity) {
+  return world::write_file_atomic(folder(data_dir) + "/identity", encode_identity(identity), world::kSecretMode);
 }
 
 }  // namespace
@@ -117,10 +121,37 @@ Result<Identity> enrol(const EnrolOptions& options) {
     return fail(Code::kDenied, "the hub refused to enrol this node (HTTP ", std::to_string(response.status),
                 "): ", response.body.substr(0, 400));
   WB_TRY(const wire::EnrolResponse answer, wire::decode_enrol_response(response.body));
-  WB_CHECK(world::write_file_atomic(folder(options.data_dir) + "/identity", encode_identity(answer, endpoint.url()),
-                                    world::kSecretMode));
+  Identity identity;
+  identity.node_id = answer.node_id();
+  identity.hub_url = endpoint.url();
+  identity.tls = {answer.ca_pem(), answer.certificate_pem(), *key};
+  identity.release_keys.assign(answer.release_keys().begin(), answer.release_keys().end());
+  WB_CHECK(save_identity(options.data_dir, identity));
   ::unlink(csr_path.c_str());
   return load_identity(options.data_dir);
+}
+
+bool renewal_due(const Identity& identity, int64_t now_s) {
+  const auto facts = world::read_certificate(identity.tls.certificate_pem);
+  return !facts.ok() || now_s > facts->not_after - (facts->not_after - facts->not_before) / 3;
+}
+
+Result<world::HttpRequest> renewal_request(const Identity& identity) {
+  wire::EnrolRequest message;
+  WB_TRY(*message.mutable_csr_der(), world::make_csr_der(identity.tls.key_pem, identity.node_id));
+  return world::HttpRequest{"POST", "/v1/renew", {{"content-type", "application/x-protobuf"}}, wire::encode(message)};
+}
+
+Result<Identity> take_renewal(const std::string& data_dir, const Identity& identity, std::string_view answer) {
+  WB_TRY(const wire::EnrolResponse response, wire::decode_enrol_response(answer));
+  WB_TRY(const world::CertificateFacts facts, world::read_certificate(response.certificate_pem()));
+  if (facts.common_name != identity.node_id || facts.unit != "node")
+    return fail(Code::kDenied, "the renewed certificate is for '", facts.common_name,
+                "', not for this node; the old one stays");
+  Identity renewed = identity;  // release keys, hub and CA stay as they were pinned (K2)
+  renewed.tls.certificate_pem = response.certificate_pem();
+  WB_CHECK(save_identity(data_dir, renewed));
+  return renewed;
 }
 
 }  // namespace wb::agentapp

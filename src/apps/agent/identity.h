@@ -1,8 +1,10 @@
 #pragma once
 // Who this node is: what enrolment leaves in <data_dir>/identity. The private key is made here and never leaves (I1).
 
+#include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -17,6 +19,8 @@ struct Identity {
   std::vector<std::string> release_keys;  // 32 raw bytes each, pinned at enrolment (K2)
 };
 
+// Certificates are renewed when a third of their life is left, by the hub that issued them, for the same key.
+
 // kNotFound if this data folder was never enrolled.
 Result<Identity> load_identity(const std::string& data_dir);
 
@@ -29,5 +33,11 @@ struct EnrolOptions {
 };
 // Makes a key, has the hub sign it, and keeps the identity. Safe to repeat after a crash: the same key is used again.
 Result<Identity> enrol(const EnrolOptions& options);
+
+// True in the last third of the certificate's life, also after its end; `now_s` in Unix seconds.
+bool renewal_due(const Identity& identity, int64_t now_s);
+Result<world::HttpRequest> renewal_request(const Identity& identity);
+// Checks the hub's answer and keeps it: the identity on disk is the old or the new one, never half (I2, S1).
+Result<Identity> take_renewal(const std::string& data_dir, const Identity& identity, std::string_view answer);
 
 }  // namespace wb::agentapp

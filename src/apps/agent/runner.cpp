@@ -26,6 +26,8 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr int kBadConfiguration = 78;
+constexpr std::chrono::seconds kFirstRenewalCheck{20};
+constexpr std::chrono::seconds kRenewalCheck{6 * 3600};
 constexpr size_t kModelFileBytesMax = 64U << 20;
 
 int64_t boot_ns() {
@@ -45,7 +47,8 @@ class Runner {
   int run();
 
  private:
-  explicit Runner(const NodeFile& node) : node_(node), timer_(io_), signals_(io_, SIGTERM, SIGINT) {}
+  explicit Runner(const NodeFile& node)
+      : node_(node), timer_(io_), renewal_timer_(io_), signals_(io_, SIGTERM, SIGINT) {}
   Result<std::optional<LocalPipeline>> load_local() const;
   Status open_store(Prng& prng);
   Status open_local_api();
@@ -56,6 +59,8 @@ class Runner {
     asio::post(io_, [this, event = std::move(event)]() mutable { feed(std::move(event)); });
   }
   void set_timer(Instant wake_at);
+  void renew_later(std::chrono::seconds pause);
+  void renew_if_due();
   void deliver(agent::SourceBatch&& batch, Answered answered);
   void sources_ended();
   void finish_if_stored();
@@ -84,11 +89,13 @@ class Runner {
   int64_t started_ns_ = boot_ns();
   asio::io_context io_{1};
   asio::steady_timer timer_;
+  asio::steady_timer renewal_timer_;
   asio::signal_set signals_;
   std::optional<Agent> agent_;
   std::optional<world::Slots> slots_;
   std::unique_ptr<world::HttpsClient> exchange_client_;
   std::unique_ptr<world::HttpsClient> fetch_client_;
+  std::unique_ptr<world::HttpsClient> renewal_client_;
   std::unique_ptr<world::Actions> actions_;
   std::unique_ptr<Sources> sources_;
   std::unique_ptr<world::LocalServer> local_;
@@ -183,8 +190,9 @@ Status Runner::open_store(Prng& prng) {
   };
   if (identity_) config.deploy.trusted_keys = identity_->release_keys;
   config.outbox.bytes_max = static_cast<uint64_t>(node_.outbox_bytes);
-  std::vector<deploy::SlotFile> files;
   WB_TRY(const auto listed, slots_->list());
+  std::vector<deploy::SlotFile> files;
+  files.reserve(listed.size());
   for (const auto& file : listed) files.push_back({file.digest, file.bytes, file.sealed});
   WB_TRY(Agent opened_agent, Agent::open(std::move(config), opened.found, std::move(files), prng, std::move(local)));
   agent_ = std::move(opened_agent);
@@ -227,6 +235,7 @@ int Runner::run() {
                local_->port(), node_.data_dir);
   if (!identity_) spdlog::info("local mode: no hub; run waybill-agent enroll to join one");
   feed(agent::Opened{});
+  if (identity_) renew_later(kFirstRenewalCheck);
   io_.run();
   store_.reset();  // commits what is queued
   return 0;
@@ -252,6 +261,38 @@ void Runner::feed(agent::Event event) {
     agent_->step(now(), agent::Event(agent::Latency{shadow != nullptr, us, timed_rows}));
   }
   if (ending_) finish_if_stored();
+}
+
+void Runner::renew_later(std::chrono::seconds pause) {
+  renewal_timer_.expires_after(pause);
+  renewal_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (!error && !ending_) renew_if_due();
+  });
+}
+
+// A certificate that nears its end is renewed in the background; until that worked the old one is used (I2).
+void Runner::renew_if_due() {
+  renew_later(kRenewalCheck);
+  if (!renewal_due(*identity_, wall_ms() / 1000)) return;
+  const auto endpoint = world::parse_endpoint(identity_->hub_url);
+  auto request = renewal_request(*identity_);
+  if (!endpoint.ok() || !request.ok())
+    return spdlog::error("certificate renewal: {}", endpoint.ok() ? request.error().text : endpoint.error().text);
+  renewal_client_ = std::make_unique<world::HttpsClient>(io_, *endpoint, identity_->tls);
+  renewal_client_->request(
+      std::move(*request), {30'000, limits::kExchangeResponseBytesMax}, [this](Result<world::HttpResponse> response) {
+        if (!response.ok() || response->status != 200)
+          return spdlog::warn(
+              "certificate renewal: {}; the old one stays, next try in {} h",
+              response.ok() ? "the hub answered HTTP " + std::to_string(response->status) : response.error().text,
+              std::chrono::duration_cast<std::chrono::hours>(kRenewalCheck).count());
+        auto renewed = take_renewal(node_.data_dir, *identity_, response->body);
+        if (!renewed.ok()) return spdlog::error("certificate renewal: {}", renewed.error().text);
+        identity_ = std::move(renewed).value();
+        exchange_client_->set_identity(identity_->tls);
+        fetch_client_->set_identity(identity_->tls);
+        spdlog::info("the node's certificate is renewed");
+      });
 }
 
 void Runner::set_timer(Instant wake_at) {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <thread>
 
+#include "apps/agent/identity.h"
 #include "apps/waybill/client.h"
 #include "apps/waybill/commands.h"
 #include "apps/waybill/hub_home.h"
@@ -163,6 +164,32 @@ TEST_F(RunningHub, RevokedNodeIsRefused) {
   EXPECT_EQ(world::https_call(endpoint_, identity, exchange_request(0), {})->status, 200);
   admin().post("/v1/nodes/gw-1/revoke", Json::object());
   EXPECT_EQ(world::https_call(endpoint_, identity, exchange_request(0), {})->status, 403);
+}
+
+// I1, I2: the agent's own enrolment and renewal against a real hub. The old certificate serves until the new one is used.
+TEST_F(RunningHub, ANodeRenewsItsCertificateForTheSameKey) {
+  const std::string data_dir = folder_.path("node");
+  const std::string token = "wb1-" + new_secret() + "-" + home_->authority.pin();
+  const auto before = agentapp::enrol({data_dir, endpoint_.url(), token, "gw-1", {}});
+  ASSERT_TRUE(before.ok()) << before.error().text;
+  const int64_t now = std::time(nullptr);
+  EXPECT_FALSE(agentapp::renewal_due(*before, now));
+  EXPECT_TRUE(agentapp::renewal_due(*before, now + world::kNodeLifetimeSeconds * 3 / 4));
+  ASSERT_EQ(world::https_call(endpoint_, before->tls, exchange_request(0), {})->status, 200);
+
+  const auto answer = world::https_call(endpoint_, before->tls, agentapp::renewal_request(*before).value(), {});
+  ASSERT_TRUE(answer.ok()) << answer.error().text;
+  ASSERT_EQ(answer->status, 200) << answer->body;
+  EXPECT_EQ(world::https_call(endpoint_, before->tls, exchange_request(0), {})->status, 200);
+  const auto after = agentapp::take_renewal(data_dir, *before, answer->body);
+  ASSERT_TRUE(after.ok()) << after.error().text;
+  EXPECT_NE(after->tls.certificate_pem, before->tls.certificate_pem);
+  EXPECT_EQ(agentapp::load_identity(data_dir)->tls.certificate_pem, after->tls.certificate_pem);
+  EXPECT_EQ(world::https_call(endpoint_, after->tls, exchange_request(0), {})->status, 200);
+  EXPECT_EQ(world::https_call(endpoint_, before->tls, exchange_request(0), {})->status, 403);
+
+  admin().post("/v1/nodes/gw-1/revoke", Json::object());
+  EXPECT_EQ(world::https_call(endpoint_, after->tls, agentapp::renewal_request(*after).value(), {})->status, 403);  // I4
 }
 
 TEST_F(RunningHub, HoldsALongPollUntilItStops) {

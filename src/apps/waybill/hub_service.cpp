@@ -67,6 +67,7 @@ world::RoutePolicy HubService::policy(std::string_view method, std::string_view 
   if (path == "/ping" || path == "/ready") return {.anonymous = true};
   if (path == "/metrics") return {};
   if (path == "/v1/enrol") return {.anonymous = true, .body_bytes_max = limits::kEnrolRequestBytesMax};
+  if (path == "/v1/renew") return {.body_bytes_max = limits::kEnrolRequestBytesMax};
   if (path == "/v1/exchange") return {.body_bytes_max = limits::kExchangeRequestBytesMax};
   if (path == "/v1/releases" && method == "POST") return {.body_bytes_max = limits::kReleaseBytesMax};
   if (path.starts_with("/v1/")) return {.body_bytes_max = kJsonBytesMax};
@@ -98,7 +99,7 @@ hub::Response HubService::enrol(Moment now, const hub::IssueCertificate& issue) 
     return hub::error_response(400, "invalid", certificate.error().text, "enrol with waybill-agent enroll, which makes a P-256 key");
   const auto facts = world::read_certificate(*certificate);
   if (!facts.ok()) return hub::error_response(500, "internal", facts.error().text, "report this");
-  spdlog::info("node {} enrolled", issue.node_id);
+  spdlog::info("node {} {}", issue.node_id, issue.token_key.empty() ? "renewed its certificate" : "enrolled");
   return hub::finish_enrol(hub_, *rows_, now, issue, facts->serial, *certificate, authority_.certificate_pem());
 }
 

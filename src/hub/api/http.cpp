@@ -55,6 +55,15 @@ Response enrol(const Context& context) {
   return out;
 }
 
+Response renew(const Context& context) {
+  if (!context.is("POST")) return method_not_allowed("POST");
+  WB_HTTP_TRY(const auto request, wire::decode_enrol_request(context.request.body));
+  WB_HTTP_TRY(auto issue, context.hub.renew(context.rows, context.caller.id, context.caller.serial, request));
+  Response out;
+  out.issue = std::move(issue);
+  return out;
+}
+
 Response exchange(const Context& context) {
   if (!context.is("POST")) return method_not_allowed("POST");
   WB_HTTP_TRY(const auto request, wire::decode_exchange_request(context.request.body));
@@ -140,9 +149,9 @@ Response route(const Context& context) {
     return error_response(401, "no_certificate", "this needs a client certificate of this hub",
                           "enrol the node, or use the admin credential in the hub's data directory");
   if (path[1] == "artifacts" && path.size() == 3) return artifacts(context);
-  if (path[1] == "exchange" && path.size() == 2) {
-    if (is_node) return exchange(context);
-    return error_response(403, "denied", "only a node may exchange", "run waybill-agent with its own credential");
+  if ((path[1] == "exchange" || path[1] == "renew") && path.size() == 2) {
+    if (is_node) return path[1] == "renew" ? renew(context) : exchange(context);
+    return error_response(403, "denied", "only a node may do this", "run waybill-agent with its own credential");
   }
   if (!is_admin) return error_response(403, "denied", "a node's certificate does not allow this", "use the admin credential");
   const Retry retry = find_retry(context);

@@ -150,6 +150,7 @@ Result<ExchangeOutcome> Hub::exchange(Rows& rows, Moment now, std::string_view n
   (void)up_ms(now);
   auto node = find_node(rows, node_id);
   WB_CHECK(admit(node, node_id, serial));
+  use_certificate(*node, serial);
   const int64_t last_ms = node->last_contact_ms();
   if (touch(now, *node, request)) mark_fleet_changed(rows);
   note_contact(rows, now, *node, last_ms, config_.dark_after_ms);
@@ -223,12 +224,30 @@ Result<EnrolOutcome> Hub::enrol(Rows& rows, Moment now, const wire::EnrolRequest
   return out;
 }
 
+Result<IssueCertificate> Hub::renew(Rows& rows, std::string_view node_id, std::string_view serial, const wire::EnrolRequest& request) {
+  WB_CHECK(admit(find_node(rows, node_id), node_id, serial));
+  if (request.csr_der().empty()) return fail(Code::kInvalid, "the renewal has no certificate request in it");
+  return IssueCertificate{std::string(node_id), request.csr_der(), ""};
+}
+
+// The old certificate serves until the new one is used: a crash on either side leaves a usable credential (I2).
+Result<wire::EnrolResponse> Hub::finish_renewal(Rows& rows, Moment now, const IssueCertificate& issued, std::string_view serial,
+                                                wire::EnrolResponse response) {
+  auto node = find_node(rows, issued.node_id);
+  if (!node) return fail(Code::kDenied, "node '", issued.node_id, "' is not known to this hub");
+  node->set_next_serial(std::string(serial));
+  save_node(rows, *node);
+  audit(rows, now, "node:" + node->id(), "certificate_renewed", node->id(), "certificate " + std::string(serial));
+  return response;
+}
+
 Result<wire::EnrolResponse> Hub::finish_enrolment(Rows& rows, Moment now, const IssueCertificate& issued, std::string_view serial,
                                                   std::string_view certificate_pem, std::string_view ca_pem) {
   wire::EnrolResponse response;
   response.set_node_id(issued.node_id);
   response.set_certificate_pem(std::string(certificate_pem));
   response.set_ca_pem(std::string(ca_pem));
+  if (issued.token_key.empty()) return finish_renewal(rows, now, issued, serial, std::move(response));
   for (const pb::PublisherKey& key : trusted_keys(rows)) response.add_release_keys(key.public_key());
   WB_TRY(const pb::Node node, complete_enrolment(rows, now, issued.token_key, issued.node_id, issued.csr_der, serial,
                                                  wire::encode(response)));

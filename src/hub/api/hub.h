@@ -45,7 +45,7 @@ struct ExchangeOutcome {
 struct IssueCertificate {
   std::string node_id;      // the certificate's common name
   std::string csr_der;      // as received; world checks its self-signature
-  std::string token_key;    // pass back
+  std::string token_key;    // pass back; "" = a renewal
 };
 
 struct EnrolOutcome {
@@ -81,6 +81,9 @@ class Hub {
   Status create_token(Rows& rows, Moment now, const TokenRequest& request);
   // entropy: 16 fresh random bytes, used if the wished name is taken. I6: single use, expiring; the same CSR again gets the same answer.
   Result<EnrolOutcome> enrol(Rows& rows, Moment now, const wire::EnrolRequest& request, std::string_view entropy);
+  // A node asks for a fresh certificate for its key while the old one is valid (I2, I3). No release keys are given again:
+  // those that were pinned at enrolment stay (K2).
+  Result<IssueCertificate> renew(Rows& rows, std::string_view node_id, std::string_view serial, const wire::EnrolRequest& request);
   Result<wire::EnrolResponse> finish_enrolment(Rows& rows, Moment now, const IssueCertificate& issued, std::string_view serial,
                                                std::string_view certificate_pem, std::string_view ca_pem);
 
@@ -132,6 +135,8 @@ class Hub {
   const HubConfig& config() const { return config_; }
 
  private:
+  Result<wire::EnrolResponse> finish_renewal(Rows& rows, Moment now, const IssueCertificate& issued, std::string_view serial,
+                                             wire::EnrolResponse response);
   // Works out what the node should run; true if that changed. `reported` is null when no report came with the call.
   bool settle(Rows& rows, Moment now, pb::Node& node, const wire::Reported* reported, bool& scan_now, int64_t& contact_within_ms);
   bool scan_if_due(Rows& rows, Moment now, bool at_once);

@@ -69,9 +69,16 @@ Status admit(const std::optional<pb::Node>& node, std::string_view id, std::stri
   if (!node)
     return fail(Code::kDenied, "node '", id, "' is not known to this hub; enrol it again with a new token (`waybill node token create`)");
   if (node->revoked()) return fail(Code::kDenied, "node '", id, "' is revoked; an operator must enrol it anew");
-  if (!serial.empty() && serial != node->certificate_serial())
+  const bool renewed = !node->next_serial().empty() && serial == node->next_serial();
+  if (!serial.empty() && !renewed && serial != node->certificate_serial())
     return fail(Code::kDenied, "node '", id, "' has enrolled again since this certificate was issued; use the newer one");
   return ok_status();
+}
+
+void use_certificate(pb::Node& node, std::string_view serial) {
+  if (node.next_serial().empty() || serial != node.next_serial()) return;
+  node.set_certificate_serial(node.next_serial());
+  node.clear_next_serial();
 }
 
 bool touch(Moment now, pb::Node& node, const wire::ExchangeRequest& request) {

@@ -32,8 +32,10 @@ void save_node(Rows& rows, const pb::Node& node);
 // In id order, from `from` on, until `visit` returns false.
 void each_node(Rows& rows, std::string_view from, const std::function<bool(const pb::Node&)>& visit);
 Labels labels_of(const pb::Node& node);  // the operator's win over the node's own; with node=<id>
-// kDenied with what to do: unknown, revoked, or another certificate than the one on file.
+// kDenied with what to do: unknown, revoked, or another certificate than the one on file (or its renewal).
 Status admit(const std::optional<pb::Node>& node, std::string_view id, std::string_view serial);
+// A renewed certificate that is used retires the one before it.
+void use_certificate(pb::Node& node, std::string_view serial);
 // Notes the contact. Returns true if something that a selector may ask for has changed.
 bool touch(Moment now, pb::Node& node, const wire::ExchangeRequest& request);
 // nullopt erases the label. kInvalid: bad key or too many.

@@ -82,6 +82,21 @@ TEST_F(Registry, OnlyAKnownUnrevokedIdentityIsAdmitted) {  // I4
   EXPECT_EQ(admit(node, "n1", "aa").error().code, Code::kDenied);
 }
 
+// I2: until the renewed certificate is used, both are good; then only the new one.
+TEST_F(Registry, ARenewedCertificateRetiresTheOldOneOnceItIsUsed) {
+  pb::Node node;
+  node.set_id("n1");
+  node.set_certificate_serial("aa");
+  node.set_next_serial("bb");
+  EXPECT_TRUE(admit(node, "n1", "aa").ok());
+  EXPECT_TRUE(admit(node, "n1", "bb").ok());
+  use_certificate(node, "aa");
+  EXPECT_TRUE(admit(node, "n1", "bb").ok());
+  use_certificate(node, "bb");
+  EXPECT_TRUE(admit(node, "n1", "bb").ok());
+  EXPECT_EQ(admit(node, "n1", "aa").error().code, Code::kDenied);
+}
+
 TEST_F(Registry, LabelsOfTheOperatorWin) {
   pb::Node node;
   node.set_id("n1");
