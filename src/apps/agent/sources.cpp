@@ -235,7 +235,7 @@ class MqttInput : public Input {
     const std::weak_ptr<Input> weak = shared_from_this();
     auto client = world::MqttClient::start(
         ports_.io, std::move(mqtt),
-        [weak](std::string payload, world::MqttClient::Done done) {
+        [weak](const std::string& payload, world::MqttClient::Done done) {
           if (const auto me = std::static_pointer_cast<MqttInput>(weak.lock())) me->take(payload, std::move(done));
         },
         [weak, log = ports_.log, url = config_.host](bool connected, const std::string& detail) {

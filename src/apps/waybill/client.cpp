@@ -72,7 +72,7 @@ AdminClient::AdminClient(const HubOptions& options) {
   endpoint_ = *endpoint;
 }
 
-HttpResponse AdminClient::call(HttpRequest request, world::CallLimits limits) {
+HttpResponse AdminClient::call(const HttpRequest& request, world::CallLimits limits) {
   const auto response = world::https_call(endpoint_, identity_, request, limits);
   if (!response.ok()) throw Exit{kFailed, response.error().text};
   if (response->status >= 400) throw Exit{kFailed, failure_text(request, *response)};

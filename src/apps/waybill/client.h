@@ -31,7 +31,7 @@ class AdminClient {
 
   // Throws Exit (kFailed) for what went wrong on the way and for statuses from 400; the text carries the hub's own message
   // and next step.
-  world::HttpResponse call(world::HttpRequest request, world::CallLimits limits = {});
+  world::HttpResponse call(const world::HttpRequest& request, world::CallLimits limits = {});
   nlohmann::ordered_json get(const std::string& target);
   nlohmann::ordered_json post(const std::string& target, const nlohmann::ordered_json& body);
   nlohmann::ordered_json patch(const std::string& target, const nlohmann::ordered_json& body);
