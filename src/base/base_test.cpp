@@ -7,6 +7,7 @@
 #include "base/prng.h"
 #include "base/signature.h"
 #include "base/spec.h"
+#include "base/utf8.h"
 #include "base/step.h"
 
 namespace wb {
@@ -95,6 +96,25 @@ Document scalar(std::string text, int line) {
   out.text = std::move(text);
   out.at = {line, 7};
   return out;
+}
+
+TEST(Utf8, FaultsAreFoundAndMended) {
+  for (const char* good : {"", "plain", "caf\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x8C\x8D"}) {
+    EXPECT_FALSE(utf8_fault(good).has_value()) << good;
+    EXPECT_EQ(valid_text(good, 100), good);
+  }
+  EXPECT_EQ(utf8_fault("caf\xE9!"), 3U);            // Latin-1
+  EXPECT_EQ(utf8_fault("a\xE2\x82"), 1U);           // cut
+  EXPECT_EQ(utf8_fault("\xC0\x80"), 0U);            // overlong
+  EXPECT_EQ(utf8_fault("ab\xED\xA0\x80"), 2U);      // surrogate
+  EXPECT_EQ(utf8_fault("\xF4\x90\x80\x80"), 0U);    // beyond the last code point
+  EXPECT_EQ(valid_text("a\xFF" "b", 100), "a?b");
+  // A cut that falls inside a character takes no part of it.
+  for (size_t bytes_max = 0; bytes_max <= 9; ++bytes_max) {
+    const std::string cut = valid_text("\xE2\x82\xAC\xE2\x82\xAC\xE2\x82\xAC", bytes_max);
+    EXPECT_LE(cut.size(), bytes_max);
+    EXPECT_FALSE(utf8_fault(cut).has_value()) << bytes_max;
+  }
 }
 
 TEST(Spec, EveryFaultIsNamedWithItsPlace) {

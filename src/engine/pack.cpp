@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 #include "base/checksum.h"
+#include "base/utf8.h"
 #include "engine/format.h"
 
 namespace wb::engine {
@@ -17,6 +18,9 @@ Status check_names(const std::vector<std::string>& names, std::string_view what,
     if (name.empty() || name.size() > limits::kNameBytesMax) {
       return fail(Code::kInvalid, "a ", what, " name must have 1 to ", std::to_string(limits::kNameBytesMax),
                   " bytes: '", std::string_view(name).substr(0, 32), "'");
+    }
+    if (utf8_fault(name)) {
+      return fail(Code::kInvalid, "the ", what, " '", valid_text(name, 32), "' is not UTF-8");
     }
   }
   std::vector<std::string_view> sorted(names.begin(), names.end());

@@ -3,6 +3,8 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
+#include "base/utf8.h"
+#include "wire/labels.h"
 #include "wire/shape.h"
 
 namespace wb::wire {
@@ -54,13 +56,28 @@ Status check_stream(const StreamUp& stream) {
   return ok_status();
 }
 
-template <class Labels>
-Status check_labels(const Labels& labels) {
-  if (labels.size() > limits::kLabelsMax) return fail(Code::kInvalid, "too many labels");
-  for (const auto& [key, value] : labels)
-    if (key.empty() || key.size() > limits::kLabelBytesMax || value.size() > limits::kLabelBytesMax)
-      return fail(Code::kInvalid, "a label is empty or longer than ", std::to_string(limits::kLabelBytesMax), " bytes");
+Status check_label(std::string_view key, std::string_view value) {
+  if (key.empty() || key.size() > limits::kLabelBytesMax || value.size() > limits::kLabelBytesMax)
+    return fail(Code::kInvalid, "label '", valid_text(key, 32), "': a key has 1 to ",
+                std::to_string(limits::kLabelBytesMax), " bytes and a value at most as many");
+  if (utf8_fault(key) || utf8_fault(value))
+    return fail(Code::kInvalid, "label '", valid_text(key, 32), "' is not UTF-8");
   return ok_status();
+}
+
+template <class Labels>
+Status check_all_labels(const Labels& labels) {
+  if (labels.size() > limits::kLabelsMax)
+    return fail(Code::kInvalid, "more than ", std::to_string(limits::kLabelsMax), " labels");
+  for (const auto& [key, value] : labels) WB_CHECK(check_label(key, value));
+  return ok_status();
+}
+
+// Raised only when an old reader would act wrongly; all smaller differences are unknown fields.
+Status check_protocol(uint32_t protocol, std::string_view whose, std::string_view advice) {
+  if (protocol <= limits::kProtocol) return ok_status();
+  return fail(Code::kUnsupported, whose, " speaks protocol ", std::to_string(protocol), ", this build only up to ",
+              std::to_string(limits::kProtocol), "; ", advice);
 }
 
 }  // namespace
@@ -68,13 +85,14 @@ Status check_labels(const Labels& labels) {
 Result<ExchangeRequest> decode_exchange_request(std::string_view bytes) {
   if (bytes.size() <= limits::kExchangeRequestBytesMax) WB_CHECK(check_exchange_shape(bytes));
   WB_TRY(auto request, parse<ExchangeRequest>(bytes, limits::kExchangeRequestBytesMax, "exchange request"));
+  WB_CHECK(check_protocol(request.protocol(), "the agent", "update the hub first"));
   if (request.incarnation().size() != 16) return fail(Code::kInvalid, "exchange request: incarnation is not 16 bytes");
   if (request.streams_size() > 4) return fail(Code::kInvalid, "exchange request: more than 4 streams");
   if (request.schemas_size() > static_cast<int>(limits::kSchemasPerExchangeMax))
     return fail(Code::kInvalid, "exchange request: too many schemas");
   if (request.reported().quarantined_size() > static_cast<int>(limits::kQuarantinedMax))
     return fail(Code::kInvalid, "exchange request: too many quarantined releases");
-  WB_CHECK(check_labels(request.labels()));
+  WB_CHECK(check_all_labels(request.labels()));
   uint32_t lanes_seen = 0;
   for (const StreamUp& stream : request.streams()) {
     WB_CHECK(check_stream(stream));
@@ -88,6 +106,7 @@ Result<ExchangeRequest> decode_exchange_request(std::string_view bytes) {
 
 Result<ExchangeResponse> decode_exchange_response(std::string_view bytes) {
   WB_TRY(auto response, parse<ExchangeResponse>(bytes, limits::kExchangeResponseBytesMax, "exchange response"));
+  WB_CHECK(check_protocol(response.protocol(), "the hub", "update this agent"));
   if (response.desired().size_bytes() > limits::kReleaseBytesMax)
     return fail(Code::kInvalid, "exchange response: desired release is larger than the protocol allows");
   const std::string& digest = response.desired().digest();
@@ -98,7 +117,7 @@ Result<ExchangeResponse> decode_exchange_response(std::string_view bytes) {
 
 Result<EnrolRequest> decode_enrol_request(std::string_view bytes) {
   WB_TRY(auto request, parse<EnrolRequest>(bytes, limits::kEnrolRequestBytesMax, "enrolment request"));
-  WB_CHECK(check_labels(request.labels()));
+  WB_CHECK(check_all_labels(request.labels()));
   if (request.node_name().size() > limits::kLabelBytesMax) return fail(Code::kInvalid, "node name is too long");
   return request;
 }
@@ -112,6 +131,8 @@ Result<RecordUp> decode_record(std::string_view bytes) {
   WB_CHECK(check_record(record));
   return record;
 }
+
+Status check_labels(const std::map<std::string, std::string>& labels) { return check_all_labels(labels); }
 
 Bytes encode(const google::protobuf::MessageLite& message) {
   Bytes out;

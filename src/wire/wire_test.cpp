@@ -4,6 +4,7 @@
 
 #include "base/checksum.h"
 #include "base/signature.h"
+#include "wire/labels.h"
 
 namespace wb::wire {
 namespace {
@@ -27,6 +28,35 @@ TEST(Wire, WhatIsEncodedIsDecoded) {
   const auto decoded = decode_exchange_request(encode(small_request()));
   ASSERT_TRUE(decoded.ok()) << decoded.error().text;
   EXPECT_EQ(decoded->streams(0).records(1).seq(), 7U);
+}
+
+// An older peer passes over what it does not know; only a raised protocol number is refused.
+TEST(Wire, OnlyANewerProtocolIsRefused) {
+  const std::string future = "\xC2\x3E\x03new";  // field 1000, a string
+  EXPECT_TRUE(decode_exchange_request(encode(small_request()) + future).ok());
+  auto request = small_request();
+  request.set_protocol(limits::kProtocol);
+  EXPECT_TRUE(decode_exchange_request(encode(request)).ok());
+  request.set_protocol(limits::kProtocol + 1);
+  EXPECT_EQ(decode_exchange_request(encode(request)).error().code, Code::kUnsupported);
+  ExchangeResponse response;
+  response.set_protocol(limits::kProtocol);
+  EXPECT_TRUE(decode_exchange_response(encode(response) + future).ok());
+  response.set_protocol(limits::kProtocol + 1);
+  const Error error = decode_exchange_response(encode(response)).error();
+  EXPECT_EQ(error.code, Code::kUnsupported);
+  EXPECT_EQ(error.text, "the hub speaks protocol 2, this build only up to 1; update this agent");
+}
+
+TEST(Wire, LabelsAreCheckedAlikeOnBothSides) {
+  EXPECT_TRUE(check_labels({{"site", "lyon"}}).ok());
+  for (const auto& [key, value] : std::map<std::string, std::string>{
+           {"", "x"}, {std::string(129, 'k'), "x"}, {"k", std::string(129, 'v')}, {"l", "\xFF"}, {"\xFF", "v"}}) {
+    EXPECT_FALSE(check_labels({{key, value}}).ok());
+    auto request = small_request();
+    (*request.mutable_labels())[key] = value;
+    EXPECT_FALSE(decode_exchange_request(encode(request)).ok());
+  }
 }
 
 TEST(Wire, LiesAreRefusedByName) {

@@ -205,7 +205,7 @@ std::optional<Error> NodeStore::Impl::check_room(const Ticket* first, size_t cou
   struct statvfs disk {};
   if (options.free_bytes_floor == 0 || ::statvfs(options.data_dir.c_str(), &disk) != 0) return std::nullopt;
   if (uint64_t{disk.f_bavail} * disk.f_frsize < options.free_bytes_floor + ordinary_bytes)
-    return fail(Code::kFull, "the disk of ", options.data_dir.string(), " has less than ", std::to_string(options.free_bytes_floor),
+    return fail(Code::kUnavailable, "the disk of ", options.data_dir.string(), " has less than ", std::to_string(options.free_bytes_floor),
                 " bytes left; free some: the agent goes on by itself");
   return std::nullopt;
 }
@@ -226,8 +226,13 @@ std::optional<Error> NodeStore::Impl::commit(const Ticket* first, size_t count) 
   if (status.ok()) status = db->commit();
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - before;
   if (!status.ok()) {
+    const bool at_cap = db->used_bytes() + kReserveBytes > options.file_bytes_max;
     if (!db->rollback()) reopen = true;
-    return status.error().within("store");
+    Error error = status.error().within("store");
+    // Evicting helps a file at its cap. It does not help a disk that others have filled: then what is stored stays.
+    if (error.code == Code::kFull && !at_cap)
+      return fail(Code::kUnavailable, error.text, "; the disk is full: free some space, the agent goes on by itself");
+    return error;
   }
   {
     const std::lock_guard guard(mutex);

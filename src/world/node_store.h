@@ -13,7 +13,7 @@
 //
 // Space: the file never exceeds file_bytes_max (max_page_count); record puts of other lanes than critical stop
 // kReserveBytes earlier and when the disk has less than free_bytes_floor left, so that state and critical events still fit
-// (R1). Both end as Code::kFull. The WAL beside it is kept near wal_bytes_max plus the largest group.
+// (R1). The first ends as Code::kFull, a disk without room as kUnavailable. The WAL beside it is kept near wal_bytes_max plus the largest group.
 //
 // Threads: submit, load and stats may be called from any thread; callbacks run on the writer thread and must not block.
 
@@ -46,7 +46,7 @@ class NodeStore {
   };
   struct Completion {
     uint64_t ticket = 0;         // stored: all up to this one; failed: this one and all after it
-    std::optional<Error> error;  // kFull: no room, later tries may work; kCorrupt: restart, the next open repairs; else I/O
+    std::optional<Error> error;  // kFull: the file is at its cap; kUnavailable: no disk space; kCorrupt: restart, the next open repairs; else I/O
   };
   using OnCompletion = std::function<void(Completion)>;
   // Rows that were found intact, with their whole values; those missing or damaged are absent.

@@ -328,7 +328,7 @@ TEST(NodeStore, AFloorOfFreeSpaceStopsOrdinaryRecords) {  // R1
   options.free_bytes_floor = 1ULL << 60;
   Session session(options);
   EXPECT_FALSE(session.write({put(2, 1)}));
-  EXPECT_EQ(session.last_error.code, Code::kFull);
+  EXPECT_EQ(session.last_error.code, Code::kUnavailable);
   EXPECT_TRUE(session.write({put(1, 1), put_state("a", "b")}));
 }
 

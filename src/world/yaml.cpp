@@ -15,6 +15,7 @@
 #include <unordered_map>
 
 #include "base/bytes.h"
+#include "base/utf8.h"
 
 namespace wb::world {
 namespace {
@@ -105,6 +106,8 @@ class Builder : public YAML::EventHandler {
     if (!expects_key()) {
       if (const auto reason = substitute(node.text, env_)) problems_.add(node.at, *reason);
     }
+    // Of the environment, or of an escape like "\uD800": the text itself has been looked at.
+    if (utf8_fault(node.text)) problems_.add(node.at, "the value is not UTF-8");
     if (node.text.size() > kYamlScalarBytesMax)
       throw Stop{node.at, "a value has more than " + std::to_string(kYamlScalarBytesMax) + " bytes"};
     place(std::move(node), anchor, /*is_key_text=*/true);
@@ -295,6 +298,8 @@ Result<Document> parse_yaml(std::string_view text, std::string_view file, const 
                          std::to_string(kYamlBytesMax));
   else if (nul != std::string_view::npos)
     problems.add(place_of(text, nul), "a zero byte: this is not a text file");
+  else if (const auto fault = utf8_fault(text))
+    problems.add(place_of(text, *fault), "a byte that is not UTF-8: save the file as UTF-8");
   else
     parse_into(text, env, problems, out);
   if (!problems.empty()) {

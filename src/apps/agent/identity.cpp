@@ -79,6 +79,12 @@ Result<Identity> load_identity(const std::string& data_dir) {
   if (out.node_id.empty() || out.hub_url.empty())
     return fail(Code::kCorrupt, folder(data_dir),
                 "/identity names no node or hub: enrol this node again with a new token");
+  const Status pair = world::check_pair(out.tls.certificate_pem, out.tls.key_pem);
+  const auto authority_facts = world::read_certificate(out.tls.ca_pem);
+  if (!pair.ok() || !authority_facts.ok())
+    return fail(Code::kCorrupt, folder(data_dir), "/identity is damaged (",
+                pair.ok() ? authority_facts.error().text : pair.error().text,
+                "): remove that folder and enrol this node again with a new token");
   return out;
 }
 

@@ -6,6 +6,7 @@
 #include "apps/agent/runner.h"
 #include "apps/agent/status.h"
 #include "base/bytes.h"
+#include "wire/labels.h"
 
 namespace {
 
@@ -51,6 +52,8 @@ Result<NodeFile> settings_of(const RunCommand& command) {
   if (!command.log.empty()) node.log_level = command.log;
   WB_TRY(const auto labels, parse_labels(command.labels));
   for (const auto& [key, value] : labels) node.labels[key] = value;
+  const Status sound = wire::check_labels(node.labels);
+  if (!sound.ok()) return sound.error().within("--label");
   if (!command.outbox.empty()) {
     const auto bytes = parse_size_bytes(command.outbox);
     if (!bytes.ok()) return bytes.error().within("--outbox");
@@ -82,6 +85,11 @@ int enrol_here(EnrolOptions options, const std::vector<std::string>& given) {
   auto labels = parse_labels(given);
   if (!labels.ok()) return complain(labels.error());
   options.labels = std::move(labels).value();
+  const Status sound = wire::check_labels(options.labels);
+  if (!sound.ok()) {
+    complain(sound.error().within("--label"));
+    return kUsage;
+  }
   const auto identity = enrol(options);
   if (!identity.ok()) return complain(identity.error()) == kBadConfiguration ? kUsage : 1;
   std::printf("enrolled as %s at %s\n  %zu release key%s pinned\n  next: waybill-agent run --data-dir %s\n",

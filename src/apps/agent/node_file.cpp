@@ -1,6 +1,7 @@
 #include "apps/agent/node_file.h"
 
 #include "base/spec.h"
+#include "wire/labels.h"
 #include "world/yaml.h"
 
 namespace wb::agentapp {
@@ -64,6 +65,11 @@ Result<NodeFile> load_node_file(const std::string& path) {
   out.free_bytes_floor = values.integer("free_floor");
   if (values.has("labels"))
     for (const auto& [key, value] : values.map("labels")) out.labels[key] = value;
+  const Status labels = wire::check_labels(out.labels);
+  if (!labels.ok()) {
+    problems.add(values.at("labels"), labels.error().text);
+    return fail(Code::kInvalid, problems.format(path));
+  }
   out.log_level = values.text("log");
   return out;
 }

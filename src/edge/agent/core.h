@@ -150,6 +150,7 @@ class Agent::Core {
   uint64_t next_load_id_ = 1;
   uint64_t identity_ticket_ = 0;  // the incarnation that an exchange names must be durable
   bool online_ = false;
+  std::string hub_error_;  // of the last exchange, "" = it was answered
   Instant offline_since_;
   std::string last_report_;  // what of the report is worth a contact of its own
 

@@ -153,7 +153,9 @@ void Agent::Core::on(agent::ExchangeDone&& done) {
   if (!outgoing_ || !outgoing_->sent || outgoing_->wanted.id != done.id) return;
   auto decoded = wire::decode_exchange_response(done.response);
   if (!decoded.ok()) {
-    log(agent::Log::Level::kError, "the hub's answer was refused: " + decoded.error().text);
+    if (online_ || decoded.error().text != hub_error_)
+      log(agent::Log::Level::kError, "the hub's answer was refused: " + decoded.error().text);
+    hub_error_ = decoded.error().text;
     outgoing_.reset();
     online(false);
     return drive_sync(sync::Failed{done.id, true, 0});
@@ -162,6 +164,7 @@ void Agent::Core::on(agent::ExchangeDone&& done) {
   const Outgoing sent = std::move(*outgoing_);
   outgoing_.reset();
   online(true);
+  hub_error_.clear();
 
   std::vector<StoreOp> ops;
   bool progressed = false;
@@ -196,7 +199,10 @@ void Agent::Core::on(agent::ExchangeDone&& done) {
 void Agent::Core::on(agent::ExchangeFailed&& failed) {
   if (!outgoing_ || !outgoing_->sent || outgoing_->wanted.id != failed.id) return;
   const bool reached = failed.error.code != Code::kUnavailable || failed.retry_after_ms > 0;
-  if (online_) log(agent::Log::Level::kWarning, "hub: " + failed.error.text + "; going on without it");
+  // Told when it changes, not at every try.
+  if (online_ || failed.error.text != hub_error_)
+    log(agent::Log::Level::kWarning, "hub: " + std::string(trim(failed.error.text)) + "; going on without it");
+  hub_error_ = failed.error.text;
   outgoing_.reset();
   online(false);
   drive_sync(sync::Failed{failed.id, reached,

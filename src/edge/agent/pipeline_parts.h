@@ -6,15 +6,13 @@
 #include <string>
 #include <vector>
 
+#include "base/utf8.h"
 #include "edge/agent/pipeline.h"
 #include "edge/infer/infer.h"
 
 namespace wb {
 
 inline constexpr size_t kReasonBytesMax = 256;
-
-// At most `bytes_max` bytes in which every byte is valid UTF-8: protobuf refuses anything else in a string.
-std::string valid_text(std::string_view text, size_t bytes_max);
 
 struct Pipeline::Parts {
   PipelineOptions options;

@@ -87,6 +87,7 @@ void Deploy::slot_lost(const std::string& text) {
   const Slot lost = *journal_.committed;
   remove_file(lost.desired.digest());
   const std::string why = "the stored release " + lost.desired.name() + " is damaged: " + text;
+  last_refusal_ = "DEPLOY_DAMAGED: " + why;
   if (step_back()) return charge_and_run();
   journal_.committed.reset();
   safe_mode(why);
