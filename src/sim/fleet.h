@@ -83,6 +83,7 @@ class SimNode {
   void perform(agent::Serve&&) {}
   void perform(agent::Act&&) {}
   void perform(agent::Shadow&&);
+  void perform(agent::Restart&&) {}  // the simulated store is never found damaged while it runs
   void perform(agent::Log&&) {}
   void perform(deploy::FetchRange&& effect);
   void perform(deploy::WriteSlot&& effect);

@@ -173,14 +173,15 @@ void SimNode::perform(agent::SendExchange&& effect) {
   exchange_ = effect.id;
   fleet_.trace_.update(effect.request);
   const uint64_t mine = life_;
-  const auto failed = [this, mine, id = effect.id](const char* why) {
+  using Got = agent::ExchangeFailed::Got;
+  const auto failed = [this, mine, id = effect.id](const char* why, Got got) {
     if (life_ != mine || exchange_ != id) return;
     exchange_ = 0;
     ++fleet_.report_.exchanges_lost;
-    step(agent::ExchangeFailed{id, fail(Code::kUnavailable, why), 0});
+    step(agent::ExchangeFailed{id, fail(Code::kUnavailable, why), 0, got});
   };
-  if (partitioned()) return fleet_.clock_.in_ms(kConnectFailMs, [failed] { failed("no route"); });
-  fleet_.clock_.in_ms(effect.deadline_ms, [failed] { failed("timed out"); });
+  if (partitioned()) return fleet_.clock_.in_ms(kConnectFailMs, [failed] { failed("no route", Got::kNowhere); });
+  fleet_.clock_.in_ms(effect.deadline_ms, [failed] { failed("timed out", Got::kSent); });
   auto request = wire::decode_exchange_request(effect.request);
   if (!request.ok()) return fleet_.violate("wire", id_ + " sent what the hub refuses: " + request.error().text);
   uint64_t record_bytes = 0;

@@ -16,6 +16,7 @@
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
 #include <boost/beast/ssl/ssl_stream.hpp>
+#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <utility>
@@ -135,6 +136,7 @@ class HttpsClient::Impl : public std::enable_shared_from_this<HttpsClient::Impl>
 
   void request(HttpRequest request, CallLimits limits, Callback callback);
   bool busy() const { return static_cast<bool>(callback_); }
+  Progress progress() const { return progress_; }
   void cancel();
   void abandon();  // the owner is gone
   void set_identity(const TlsIdentity& identity);
@@ -171,6 +173,7 @@ class HttpsClient::Impl : public std::enable_shared_from_this<HttpsClient::Impl>
   HttpRequest request_;
   CallLimits limits_;
   Callback callback_;
+  Progress progress_ = Progress::kNowhere;
 };
 
 void HttpsClient::Impl::set_identity(const TlsIdentity& identity) {
@@ -191,6 +194,7 @@ void HttpsClient::Impl::request(HttpRequest request, CallLimits limits, Callback
   if (identity_error_.has_value()) return refuse(*identity_error_);
   request_ = std::move(request);
   limits_ = limits;
+  progress_ = Progress::kNowhere;
   callback_ = std::move(callback);
   deadline_.expires_after(std::chrono::milliseconds(limits.deadline_ms));
   deadline_.async_wait([self = shared_from_this()](ErrorCode error) {
@@ -223,6 +227,7 @@ void HttpsClient::Impl::resolved(const ConnectionPtr& connection, ErrorCode erro
 void HttpsClient::Impl::connected(const ConnectionPtr& connection, ErrorCode error) {
   if (connection != connection_) return;
   if (error) return broken(connection, "connect to", error);
+  progress_ = std::max(progress_, Progress::kConnected);
   beast::get_lowest_layer(connection->stream).socket().set_option(Tcp::no_delay(true), error);
   connection->stream.set_verify_callback(asio::ssl::host_name_verification(endpoint_.host), error);
   if (!is_address(endpoint_.host)) SSL_set_tlsext_host_name(connection->stream.native_handle(), endpoint_.host.c_str());
@@ -234,6 +239,7 @@ void HttpsClient::Impl::connected(const ConnectionPtr& connection, ErrorCode err
 }
 
 void HttpsClient::Impl::send(const ConnectionPtr& connection) {
+  progress_ = Progress::kSent;
   http::request<http::string_body>& message = connection->request;
   message = {};
   message.version(11);
@@ -327,6 +333,7 @@ void HttpsClient::request(HttpRequest request, CallLimits limits, Callback callb
   impl_->request(std::move(request), limits, std::move(callback));
 }
 bool HttpsClient::busy() const { return impl_->busy(); }
+HttpsClient::Progress HttpsClient::progress() const { return impl_->progress(); }
 void HttpsClient::cancel() { impl_->cancel(); }
 void HttpsClient::set_identity(TlsIdentity identity) { impl_->set_identity(identity); }
 

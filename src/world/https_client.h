@@ -50,6 +50,9 @@ class HttpsClient {
   // inside request(). A kept-alive connection that the hub closed meanwhile is replaced once, unseen.
   void request(HttpRequest request, CallLimits limits, Callback callback);
   bool busy() const;
+  // How far the latest request certainly got. Valid in its callback.
+  enum class Progress : uint8_t { kNowhere, kConnected, kSent };  // kSent: bytes of it may have left this device
+  Progress progress() const;
   // Ends the pending request with kUnavailable "cancelled" and closes the connection.
   void cancel();
   // Replaces the credentials from the next connection on (renewal); closes an idle connection.

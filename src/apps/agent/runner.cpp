@@ -64,6 +64,7 @@ class Runner {
   void deliver(agent::SourceBatch&& batch, Answered answered);
   void sources_ended();
   void finish_if_stored();
+  void give_up_waiting();
   void handle_local(world::LocalRequest&& request, const world::LocalServer::Respond& respond);
 
   void perform(agent::Store&& effect) {
@@ -77,6 +78,7 @@ class Runner {
   void perform(agent::Serve&& effect);
   void perform(agent::Act&& effect);
   void perform(agent::Shadow&&) { post_event(agent::ShadowRun{}); }
+  void perform(agent::Restart&& effect);
   void perform(agent::Log&& effect);
   void perform(deploy::FetchRange&& effect);
   void perform(deploy::WriteSlot&& effect);
@@ -104,6 +106,7 @@ class Runner {
   uint64_t last_ticket_ = 0;
   uint64_t stored_ticket_ = 0;
   bool ending_ = false;
+  int exit_code_ = 0;
   bool local_mode_ = false;
   std::unique_ptr<world::NodeStore> store_;  // last: its thread posts to io_ until it is destroyed
 };
@@ -238,7 +241,7 @@ int Runner::run() {
   if (identity_) renew_later(kFirstRenewalCheck);
   io_.run();
   store_.reset();  // commits what is queued
-  return 0;
+  return exit_code_;
 }
 
 void Runner::feed(agent::Event event) {
@@ -324,10 +327,15 @@ void Runner::sources_ended() {
 
 void Runner::finish_if_stored() {
   if (stored_ticket_ >= last_ticket_ || !agent_->view().store_error.empty()) {
-    for (auto& [id, answered] : waiting_) answered(agent::Answer{id, agent::Answer::Verdict::kBusy, 0, {}, 0});
-    waiting_.clear();
+    give_up_waiting();
     io_.stop();
   }
+}
+
+// What is not durable is not accepted: its producer keeps it and sends it again.
+void Runner::give_up_waiting() {
+  for (auto& [id, answered] : std::exchange(waiting_, {}))
+    answered(agent::Answer{id, agent::Answer::Verdict::kBusy, 0, {}, 0});
 }
 
 void Runner::perform(agent::LoadRows&& effect) {
@@ -341,7 +349,15 @@ void Runner::perform(agent::SendExchange&& effect) {
       "POST", "/v1/exchange", {{"content-type", "application/x-protobuf"}}, std::move(effect.request)};
   const world::CallLimits call{static_cast<uint32_t>(effect.deadline_ms), limits::kExchangeResponseBytesMax};
   exchange_client_->request(std::move(request), call, [this, id = effect.id](Result<world::HttpResponse> response) {
-    if (!response.ok()) return feed(agent::ExchangeFailed{id, response.error(), 0});
+    if (!response.ok()) {
+      using Got = agent::ExchangeFailed::Got;
+      using Progress = world::HttpsClient::Progress;
+      const Progress progress = exchange_client_->progress();
+      const Got got = progress == Progress::kNowhere     ? Got::kNowhere
+                      : progress == Progress::kConnected ? Got::kConnected
+                                                         : Got::kSent;
+      return feed(agent::ExchangeFailed{id, response.error(), 0, got});
+    }
     if (response->status == 200) return feed(agent::ExchangeDone{id, std::move(response->body)});
     const auto retry = parse_int(world::find_header(response->headers, "retry-after"));
     feed(agent::ExchangeFailed{id,
@@ -374,6 +390,14 @@ void Runner::perform(agent::Act&& effect) {
     case route::ActionKind::kHttp: return actions_->to_http(effect.action.url, effect.payload);
     case route::ActionKind::kMqtt: return actions_->to_mqtt(effect.action.url, effect.action.topic, effect.payload);
   }
+}
+
+void Runner::perform(agent::Restart&& effect) {
+  spdlog::error("{}", effect.text);
+  exit_code_ = 1;
+  ending_ = true;
+  give_up_waiting();
+  io_.stop();
 }
 
 void Runner::perform(agent::Log&& effect) {

@@ -32,6 +32,7 @@ Result<std::unique_ptr<Agent::Core>> Agent::Core::open(AgentConfig config, const
   core->damaged_rows_ = found.damaged_rows_count + opened.damaged_heads_count;
   core->counters_.set_damaged_rows(core->counters_.damaged_rows() + core->damaged_rows_);
   core->opening_ops_ = std::move(opened.ops);
+  core->count_outbox(core->durable_counters_);
   core->local_ = std::move(local);
 
   ++core->boot_;
@@ -130,6 +131,9 @@ AgentView Agent::Core::view() const {
   out.outbox = outbox_.view(now_.mono);
   out.sync = sync_.view();
   out.counters = reported_counters();
+  if (!online_ && config_.has_hub)  // the owner of the device sees it run; the hub is told what is durable
+    out.counters.set_offline_ms(counters_.offline_ms() +
+                                static_cast<uint64_t>((now_.mono.ns - offline_since_.ns) / kNsPerMs));
   out.pipeline = serving() != nullptr ? serving()->name() : "";
   out.store_failures = store_failures_;
   out.store_error = store_error_;

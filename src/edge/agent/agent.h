@@ -104,6 +104,8 @@ struct ExchangeFailed {
   uint64_t id = 0;
   Error error;
   int64_t retry_after_ms = 0;
+  // How far it certainly did not get. A timeout says nothing, so it counts as far as the connection had come.
+  enum class Got : uint8_t { kNowhere, kConnected, kSent } got = Got::kSent;
 };
 struct ActionsDone {
   uint64_t count = 0;
@@ -152,14 +154,18 @@ struct Act {
   std::string payload;
 };
 struct Shadow {};  // send ShadowRun back at once; world times it
+// The store is damaged and takes no more commits. End the process with an error: the next start repairs it.
+struct Restart {
+  std::string text;
+};
 struct Log {
   enum class Level : uint8_t { kInfo, kWarning, kError } level = Level::kInfo;
   std::string text;
 };
 
 using Effect =
-    std::variant<Store, LoadRows, SendExchange, CancelExchange, Answer, Serve, Act, Shadow, Log, deploy::FetchRange,
-                 deploy::WriteSlot, deploy::SealSlot, deploy::ReadSlot, deploy::RemoveSlot>;
+    std::variant<Store, LoadRows, SendExchange, CancelExchange, Answer, Serve, Act, Shadow, Restart, Log,
+                 deploy::FetchRange, deploy::WriteSlot, deploy::SealSlot, deploy::ReadSlot, deploy::RemoveSlot>;
 
 }  // namespace agent
 

@@ -59,6 +59,7 @@ class Agent::Core {
   };
   uint64_t store(std::vector<StoreOp> ops, std::optional<agent::Answer> answer = std::nullopt,
                  uint64_t deploy_ticket = 0);
+  void submit(const Pending& pending);
   void store_lazily();  // counters and positions that no producer waits for
   void on(agent::Stored&& stored);
   void on(agent::StoreFailed&& failed);
@@ -76,6 +77,10 @@ class Agent::Core {
   void tell_waiting();
   wire::ExchangeRequest request_head() const;
   wire::Counters reported_counters() const;
+  void count_outbox(wire::Counters& counters) const;
+  void count_offline();
+  void give_back(const outbox::Plan& plan);
+  void drop_records_from_outgoing();
   void new_incarnation();
   void online(bool now_online);
 
@@ -121,6 +126,7 @@ class Agent::Core {
   // the store
   std::deque<Pending> pending_;
   uint64_t next_ticket_ = 1;
+  uint64_t submitted_ticket_ = 0;  // handed to the store, and not refused since
   uint64_t stored_ticket_ = 0;
   bool store_failing_ = false;
   bool store_full_ = false;

@@ -13,8 +13,12 @@ void Agent::Core::drive_sync(const sync::Event& event) {
   for (const sync::Effect& effect : step.effects) {
     if (const auto* cancel = std::get_if<sync::CancelExchange>(&effect)) {
       if (!outgoing_ || outgoing_->wanted.id != cancel->id) continue;
-      if (outgoing_->sent) effects_.push_back(agent::CancelExchange{cancel->id});
-      outgoing_.reset();  // what was reserved stays spent: it may have been on the air
+      const Outgoing cancelled = std::move(*outgoing_);
+      outgoing_.reset();
+      if (cancelled.sent)  // what was reserved stays spent: it may have been on the air
+        effects_.push_back(agent::CancelExchange{cancel->id});
+      else
+        give_back(cancelled.plan);
     } else {
       prepare(std::get<sync::SendExchange>(effect));
     }
@@ -30,6 +34,21 @@ void Agent::Core::prepare(const sync::SendExchange& wanted) {
     outgoing_->plan = outbox_.plan(now_.mono, {wanted.record_bytes_max, limits::kRecordsPerExchangeMax / 4}, ops);
     if (!ops.empty()) outgoing_->ticket = store(std::move(ops));
   }
+  proceed();
+}
+
+// The plan's bytes never left this device: they are the day's to spend again (B2).
+void Agent::Core::give_back(const outbox::Plan& plan) {
+  std::vector<StoreOp> ops;
+  outbox_.refund(plan, ops);
+  if (!ops.empty()) store(std::move(ops));
+}
+
+// The store fails, and an exchange waits for it: it goes without its records (R1).
+void Agent::Core::drop_records_from_outgoing() {
+  if (!outgoing_ || outgoing_->sent || outgoing_->load_id != 0 || outgoing_->plan.empty()) return;
+  give_back(std::exchange(outgoing_->plan, {}));
+  outgoing_->ticket = identity_ticket_;
   proceed();
 }
 
@@ -109,7 +128,7 @@ wire::ExchangeRequest Agent::Core::request_head() const {
   return request;
 }
 
-// What is durable, so that a crash never makes a count go back, plus what the outbox knows now.
+// What is durable, so that neither a crash nor a failing store makes a count go back, plus gauges as of now.
 wire::Counters Agent::Core::reported_counters() const {
   wire::Counters out = durable_counters_;
   const outbox::View box = outbox_.view(now_.mono);
@@ -117,34 +136,46 @@ wire::Counters Agent::Core::reported_counters() const {
   out.set_outbox_bytes(box.stored_bytes);
   if (box.oldest_taken_unix_ms > 0 && now_.unix_ms > box.oldest_taken_unix_ms)
     out.set_oldest_waiting_ms(static_cast<uint64_t>(now_.unix_ms - box.oldest_taken_unix_ms));
+  out.set_boots(boot_);
+  return out;
+}
+
+// The outbox keeps these with its own rows; here they are noted as of a ticket, or of what was found at the start.
+void Agent::Core::count_outbox(wire::Counters& counters) const {
+  const outbox::View box = outbox_.view(now_.mono);
   uint64_t lost = 0;
   for (const outbox::LaneCounts& lane : box.lanes) lost += lane.lost;
-  out.set_lost(lost);
-  out.set_boots(boot_);
+  counters.set_lost(lost);
+  counters.clear_rules();
   for (size_t i = 0; i < box.rules.size(); ++i) {
     const outbox::RuleCounts& counts = box.rules[i];
     if (counts.selected == 0) continue;
-    wire::RuleCount* rule = out.add_rules();
+    wire::RuleCount* rule = counters.add_rules();
     rule->set_rule(static_cast<uint32_t>(i + 1));
     rule->set_selected(counts.selected);
     rule->set_uploaded(counts.uploaded);
     rule->set_evicted(counts.evicted);
     rule->set_evicted_weight(counts.evicted_weight);
   }
-  if (!online_)
-    out.set_offline_ms(out.offline_ms() + static_cast<uint64_t>((now_.mono.ns - offline_since_.ns) / kNsPerMs));
-  return out;
+}
+
+// Moves the time offline up to now into the counters, so that it becomes durable with the next ticket.
+void Agent::Core::count_offline() {
+  if (online_ || !config_.has_hub) return;
+  const int64_t passed_ms = (now_.mono.ns - offline_since_.ns) / kNsPerMs;
+  if (passed_ms <= 0) return;
+  counters_.set_offline_ms(counters_.offline_ms() + static_cast<uint64_t>(passed_ms));
+  offline_since_.ns += passed_ms * kNsPerMs;
 }
 
 void Agent::Core::online(bool now_online) {
   if (now_online == online_) return;
+  count_offline();
   online_ = now_online;
   if (!online_) {
     offline_since_ = now_.mono;
     return;
   }
-  counters_.set_offline_ms(counters_.offline_ms() +
-                           static_cast<uint64_t>((now_.mono.ns - offline_since_.ns) / kNsPerMs));
   counters_dirty_ = true;
   lazy_wake_ = earlier(lazy_wake_, after_ms(now_.mono, 1'000));
 }
@@ -198,12 +229,15 @@ void Agent::Core::on(agent::ExchangeDone&& done) {
 
 void Agent::Core::on(agent::ExchangeFailed&& failed) {
   if (!outgoing_ || !outgoing_->sent || outgoing_->wanted.id != failed.id) return;
-  const bool reached = failed.error.code != Code::kUnavailable || failed.retry_after_ms > 0;
+  using Got = agent::ExchangeFailed::Got;
+  const bool reached = failed.got != Got::kNowhere || failed.retry_after_ms > 0;
   // Told when it changes, not at every try.
   if (online_ || failed.error.text != hub_error_)
     log(agent::Log::Level::kWarning, "hub: " + std::string(trim(failed.error.text)) + "; going on without it");
   hub_error_ = failed.error.text;
+  const Outgoing sent = std::move(*outgoing_);
   outgoing_.reset();
+  if (failed.got != Got::kSent) give_back(sent.plan);
   online(false);
   drive_sync(sync::Failed{failed.id, reached,
                           static_cast<uint32_t>(std::clamp<int64_t>(failed.retry_after_ms, 0, 86'400'000))});

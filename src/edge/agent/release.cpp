@@ -43,10 +43,11 @@ void Agent::Core::perform(deploy::Effect&& effect, std::deque<deploy::Event>& fo
             candidate_sketch_.Clear();
             incumbent_sketch_.Clear();
             shadow_batch_.reset();
+            const bool one_served = candidate_serves_;
             candidate_serves_ = !running_ || !(running_->input_schema() == candidate_->input_schema());
             log(agent::Log::Level::kInfo, "release " + e.release.full_name() + " is in probation" +
                                               (candidate_serves_ ? ", serving" : ", shadowing what runs"));
-            if (candidate_serves_) serve_again();
+            if (candidate_serves_ || one_served) serve_again();
             follow_up.push_back(deploy::Loaded{e.release.digest, true, {}});
           },
           [&](deploy::Promote&& e) {

@@ -13,6 +13,7 @@ constexpr int64_t kStoreRetryMaxMs = 10'000;
 }  // namespace
 
 uint64_t Agent::Core::store(std::vector<StoreOp> ops, std::optional<agent::Answer> answer, uint64_t deploy_ticket) {
+  count_offline();
   if (counters_dirty_ || answer) {
     ops.push_back(StoreOp{NodeTable::kState, "agent/counters", wire::encode(counters_), false});
     counters_dirty_ = false;
@@ -26,15 +27,21 @@ uint64_t Agent::Core::store(std::vector<StoreOp> ops, std::optional<agent::Answe
   pending.ticket = next_ticket_++;
   pending.deploy_ticket = deploy_ticket;
   pending.counters = counters_;
+  count_outbox(pending.counters);
   if (answer) {
     pending.answers.push_back(std::move(*answer));
     ++waiting_answers_;
   }
   pending.ops = std::move(ops);
   const uint64_t ticket = pending.ticket;
-  if (!store_failing_) effects_.push_back(agent::Store{ticket, pending.ops});
+  if (!store_failing_) submit(pending);
   pending_.push_back(std::move(pending));
   return ticket;
+}
+
+void Agent::Core::submit(const Pending& pending) {
+  effects_.push_back(agent::Store{pending.ticket, pending.ops});
+  submitted_ticket_ = pending.ticket;
 }
 
 void Agent::Core::store_lazily() {
@@ -59,11 +66,19 @@ void Agent::Core::on(agent::Stored&& stored) {
     }
     if (done.deploy_ticket != 0) drive_deploy(deploy::Stored{done.deploy_ticket});
   }
+  // What came in while the store failed was held back: a store takes tickets without holes.
+  for (const Pending& held : pending_)
+    if (held.ticket > submitted_ticket_) submit(held);
   proceed();
 }
 
 void Agent::Core::on(agent::StoreFailed&& failed) {
   if (failed.ticket <= stored_ticket_) return;
+  if (failed.error.code == Code::kCorrupt) {
+    // This file takes no more commits. The next start repairs it (Q5); trying again here would only delay that.
+    effects_.push_back(agent::Restart{"store: " + failed.error.text +
+                                      "; the file is damaged, the next start repairs it and counts what is lost"});
+  }
   ++store_failures_;
   if (!store_failing_)
     log(agent::Log::Level::kError, "store: " + failed.error.text + "; input is refused until it holds again");
@@ -72,14 +87,16 @@ void Agent::Core::on(agent::StoreFailed&& failed) {
   store_error_ = failed.error.text;
   store_pause_ms_ = std::clamp(store_pause_ms_ * 2, kStoreRetryFirstMs, kStoreRetryMaxMs);
   store_wake_ = after_ms(now_.mono, store_pause_ms_);
+  submitted_ticket_ = std::min(submitted_ticket_, failed.ticket - 1);
+  drop_records_from_outgoing();
 }
 
 void Agent::Core::retry_stores() {
   store_wake_ = kNever;
   if (!store_failing_ || pending_.empty()) return;
   if (store_full_) make_room_in_pending();
-  for (const Pending& pending : pending_) effects_.push_back(agent::Store{pending.ticket, pending.ops});
-  store_wake_ = after_ms(now_.mono, kStoreRetryMaxMs);  // should no answer come at all
+  for (const Pending& pending : pending_)
+    if (pending.ticket > submitted_ticket_) submit(pending);
 }
 
 // The disk is fuller than the quota says. Evict, and fold all that waits into the first ticket, last write wins and
