@@ -111,7 +111,11 @@ void Pipeline::Parts::encode_row(const Batch& batch, size_t row, int64_t now_uni
 }
 
 void Pipeline::Parts::score(const Batch& batch, PipelineOutcome& out) {
-  if (!inferrer) return;
+  if (!inferrer) {
+    // Without a model a row that comes through whole is all the evidence there is, and probation needs some.
+    out.sketch.set_records(out.sketch.records() + batch.rows_count());
+    return;
+  }
   inferrer->run(batch, scored);
   out.counters.scored += batch.rows_count();
   out.counters.not_finite += scored.not_finite_count;

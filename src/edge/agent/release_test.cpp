@@ -1,0 +1,141 @@
+// What runs: a first release, a candidate with another input schema, and back.
+#include "edge/agent/test_agent.h"
+
+namespace wb {
+namespace {
+
+class ReleaseTest : public testing::Test, public TestNode {
+ protected:
+  void SetUp() override {
+    local.reset();
+    boot();
+    settle();
+  }
+  std::string column() { return agent().serving() == nullptr ? "" : agent().serving()->input_schema().fields[0].name; }
+  void run_first() {
+    want(1, "1", "v");
+    contact();
+    send(next_++, {11, 12, 13});
+    settle();
+    ASSERT_EQ(view().deploy.running_name, "pump@1");
+  }
+  uint64_t next_ = 1;
+};
+
+TEST_F(ReleaseTest, WithoutAReleaseInputIsRefusedNotLost) {
+  agent::SourceBatch source;
+  source.answer_id = 1;
+  feed(std::move(source));
+  EXPECT_EQ(answers.at(1).verdict, agent::Answer::Verdict::kBusy);
+  EXPECT_TRUE(served.empty());
+}
+
+TEST_F(ReleaseTest, AFirstReleaseServesWhileInProbation) {
+  want(1, "1", "v");
+  contact();
+  EXPECT_EQ(view().deploy.phase, wire::DEPLOY_PROBATION);
+  EXPECT_EQ(column(), "v");
+  ASSERT_EQ(served.size(), 1U);
+  EXPECT_EQ(served[0], agent().serving_epoch());
+  send(1, {11, 12});
+  settle();
+  EXPECT_EQ(view().deploy.running_name, "pump@1");
+  EXPECT_EQ(served.size(), 1U);  // it goes on serving: its sources are not torn down
+  EXPECT_EQ(shadows, 0U);
+  drain();
+  EXPECT_EQ(requests.back().streams_size() + static_cast<int>(effects.size()), 3);
+}
+
+TEST_F(ReleaseTest, ACandidateWithTheSameSchemaIsAShadow) {
+  run_first();
+  const uint64_t epoch = agent().serving_epoch();
+  want(2, "2", "v");
+  contact();
+  ASSERT_EQ(view().deploy.phase, wire::DEPLOY_PROBATION);
+  EXPECT_EQ(agent().serving_epoch(), epoch);
+  drain();
+  const size_t before = effects.size();
+  send(next_++, {11});
+  EXPECT_EQ(shadows, 1U);
+  drain();
+  EXPECT_EQ(effects.size(), before + 1);  // the shadow sends nothing
+  EXPECT_EQ(view().deploy.running_name, "pump@1");
+  send(next_++, {11});
+  settle();
+  EXPECT_EQ(view().deploy.running_name, "pump@2");
+  EXPECT_EQ(agent().serving_epoch(), epoch + 1);
+  EXPECT_EQ(served.back(), epoch + 1);
+}
+
+TEST_F(ReleaseTest, ACandidateWithAnotherSchemaServesAndIsTakenBack) {
+  run_first();
+  const uint64_t epoch = agent().serving_epoch();
+  want(2, "2", "w");
+  contact();
+  ASSERT_EQ(view().deploy.phase, wire::DEPLOY_PROBATION);
+  EXPECT_EQ(column(), "w");
+  EXPECT_EQ(agent().serving_epoch(), epoch + 1);
+  want(3, "1", "v");
+  contact();
+  EXPECT_EQ(column(), "v");
+  EXPECT_EQ(agent().serving_epoch(), epoch + 2);
+  EXPECT_EQ(served.back(), epoch + 2);
+  send(next_, {11});
+  settle();
+  EXPECT_EQ(answers.at(next_).verdict, agent::Answer::Verdict::kAccepted);
+  EXPECT_EQ(view().deploy.running_name, "pump@1");
+}
+
+// From one candidate that serves straight to one that cannot: what serves has changed, and sources must hear of it.
+TEST_F(ReleaseTest, ACandidateThatServesGivesWayToAShadow) {
+  run_first();
+  want(2, "2", "w");
+  contact();
+  ASSERT_EQ(column(), "w");
+  want(3, "3", "v");
+  contact();
+  EXPECT_EQ(column(), "v");
+  EXPECT_EQ(served.back(), agent().serving_epoch());
+  EXPECT_TRUE(agent().serving()->input_schema() == batch(0, {}).batch.schema);
+}
+
+TEST_F(ReleaseTest, TheSchemasOfWhatWaitsGoUpAfterAnotherPipelineAndARestart) {
+  run_first();
+  const std::string first = agent().serving()->record_schema().id();
+  want(2, "2", "w");
+  ASSERT_TRUE(reach_exchange());
+  wire::ExchangeResponse response = at_hub();
+  response.clear_acks();  // the hub took nothing yet: records of the first pipeline go on waiting
+  answer(response);
+  settle();
+  boot();  // the release with column v runs again, its candidate with w serves
+  settle();
+  ASSERT_EQ(column(), "w");
+  const std::string second = agent().serving()->record_schema().id();
+  send(next_++, {21});
+  settle();
+  boot();
+  settle();
+  ASSERT_TRUE(reach_exchange());
+  std::set<std::string> schemas;
+  std::set<std::string> named;
+  for (const wire::SchemaDef& schema : requests.back().schemas()) schemas.insert(schema.id());
+  for (const wire::StreamUp& stream : requests.back().streams())
+    for (const wire::RecordUp& record : stream.records()) named.insert(record.schema());
+  EXPECT_EQ(schemas, named);
+  EXPECT_TRUE(named.contains(second));
+  EXPECT_TRUE(named.contains(first));
+}
+
+TEST_F(ReleaseTest, AReleaseThatDoesNotBuildIsRefusedByName) {
+  run_first();
+  want(2, "2", "no name");
+  config.read_document = nullptr;
+  contact();
+  ASSERT_EQ(view().deploy.quarantined.size(), 1U);
+  EXPECT_EQ(view().deploy.quarantined[0].error_code(), "DEPLOY_REJECTED/PIPELINE");
+  EXPECT_EQ(view().deploy.running_name, "pump@1");
+}
+
+}  // namespace
+}  // namespace wb
