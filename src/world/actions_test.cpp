@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/ip/tcp.hpp>
 
 #include "world/files.h"
@@ -29,6 +30,7 @@ class ActionsTest : public testing::Test {
   }
   TestFolder folder_;
   asio::io_context io_{1};
+  asio::executor_work_guard<asio::io_context::executor_type> work_{io_.get_executor()};  // waits for posts
   Actions actions_{io_, "node-1"};
 };
 
@@ -63,10 +65,11 @@ TEST_F(ActionsTest, PostsJson) {
   int status = 200;
   LocalServerConfig config;
   config.token = "unused";
-  const auto server = LocalServer::listen(io_, std::move(config), [&](LocalRequest&& request, const LocalServer::Respond& respond) {
-                        bodies.push_back(request.method + " " + request.content_type + " " + request.body);
-                        respond({status, "text/plain", ""});
-                      }).value();
+  const auto server =
+      LocalServer::listen(io_, std::move(config), [&](LocalRequest&& request, const LocalServer::Respond& respond) {
+        bodies.push_back(request.method + " " + request.content_type + " " + request.body);
+        respond({status, "text/plain", ""});
+      }).value();
   const std::string url = "http://127.0.0.1:" + std::to_string(server->port()) + "/ping";  // the path without a token
   actions_.to_http(url, "{\"a\":1}");
   ASSERT_TRUE(until([&] { return actions_.done_count() == 1; }));

@@ -31,7 +31,8 @@ class TestBroker {
   ~TestBroker() { stop(); }
   // The same port and, with its persistence, the same sessions.
   bool run() {
-    std::ofstream(folder_.path("conf")) << "listener " << port_ << " 127.0.0.1\nallow_anonymous true\npersistence true\n"
+    std::ofstream(folder_.path("conf")) << "listener " << port_
+                                        << " 127.0.0.1\nallow_anonymous true\npersistence true\n"
                                         << "persistence_location " << folder_.path("") << "/\n";
     process_ = ::fork();
     if (process_ == 0) {

@@ -80,7 +80,8 @@ TEST_F(AgentTest, AFailedSyncIsNeverAnAnswer) {  // Q7
   EXPECT_TRUE(accepted(4));
 }
 
-// A ticket that is made after the retry went out, and before its answer, must follow: the store takes none after a hole.
+// A ticket that is made after the retry went out, and before its answer, must follow: the store takes none after a
+// hole.
 TEST_F(AgentTest, TicketsMadeWhileTheStoreFailsAreHandedOverWhenItHolds) {
   ASSERT_TRUE(reach_exchange());
   send(1, {11});
@@ -186,7 +187,7 @@ TEST_F(AgentTest, ACancelledExchangeLeavesNothingBehind) {
   }
   EXPECT_TRUE(requests.empty());
   EXPECT_EQ(view().outbox.budget_left_bytes, reserved_once);  // B2: the first one's bytes never left
-  load();  // late
+  load();                                                     // late
   EXPECT_TRUE(requests.empty());
   drain();
   EXPECT_EQ(effects.size(), 1U);

@@ -119,7 +119,8 @@ TEST(AgentCrashTest, CountersThatWereReportedNeverGoBack) {
       if (i == 3 && node.reach_exchange(false)) node.answer();
     }
     if (node.reach_exchange(life % 2 == 0)) node.answer();
-    if (node.reach_exchange(life % 2 == 0)) life % 3 == 0 ? node.lose_exchange(agent::ExchangeFailed::Got::kSent) : node.answer();
+    if (node.reach_exchange(life % 2 == 0))
+      life % 3 == 0 ? node.lose_exchange(agent::ExchangeFailed::Got::kSent) : node.answer();
     node.pass_ms(60);
   }
   EXPECT_GE(node.requests.size(), 8U);

@@ -99,38 +99,6 @@ TEST_F(ReleaseTest, ACandidateThatServesGivesWayToAShadow) {
   EXPECT_TRUE(agent().serving()->input_schema() == batch(0, {}).batch.schema);
 }
 
-TEST_F(ReleaseTest, TheSchemasOfWhatWaitsGoUpAfterAnotherPipelineAndARestart) {
-  run_first();
-  const std::string first = agent().serving()->record_schema().id();
-  want(2, "2", "w");
-  ASSERT_TRUE(reach_exchange());
-  wire::ExchangeResponse response = at_hub();
-  response.clear_acks();  // the hub took nothing yet: records of the first pipeline go on waiting
-  answer(response);
-  settle();
-  boot();  // the release with column v runs again, its candidate with w serves
-  settle();
-  ASSERT_EQ(column(), "w");
-  const std::string second = agent().serving()->record_schema().id();
-  send(next_++, {21});
-  settle();
-  boot();
-  settle();
-  const size_t before = requests.size();
-  drain();
-  std::set<std::string> all;
-  for (size_t i = before; i < requests.size(); ++i) {
-    std::set<std::string> schemas;
-    std::set<std::string> named;
-    for (const wire::SchemaDef& schema : requests[i].schemas()) schemas.insert(schema.id());
-    for (const wire::StreamUp& stream : requests[i].streams())
-      for (const wire::RecordUp& record : stream.records()) named.insert(record.schema());
-    EXPECT_EQ(schemas, named);
-    all.merge(named);
-  }
-  EXPECT_EQ(all, (std::set<std::string>{first, second}));
-}
-
 TEST_F(ReleaseTest, AReleaseThatDoesNotBuildIsRefusedByName) {
   run_first();
   want(2, "2", "no name");

@@ -38,7 +38,8 @@ inline Document test_pipeline(const std::string& name, const std::string& field,
       {{"name", test_scalar(name)},
        {"schema", test_list({test_map({{"name", test_scalar(field)}, {"type", test_scalar("number")}})})},
        {"transforms", test_list({test_map({{"filter", test_map({{"where", test_scalar(field + " > 10")}})}})})},
-       {"sync", test_map({{"budget", test_scalar(budget)}, {"rules", test_list({test_map({{"all", test_map({})}})})}})}});
+       {"sync",
+        test_map({{"budget", test_scalar(budget)}, {"rules", test_list({test_map({{"all", test_map({})}})})}})}});
 }
 
 inline const std::string kTestPublisher(32, 'p');
