@@ -9,7 +9,7 @@
 #      module          kind  uses                                                        third-party headers
 wb_map(base            pure  USES                                                        THIRD openssl DOORS *)
 wb_map(record          pure  USES base)
-wb_map(wire            pure  USES base record                                            THIRD protobuf zstd DOORS limits.h)
+wb_map(wire            pure  USES base record                                            THIRD protobuf zstd DOORS limits.h labels.h)
 wb_map(engine          pure  USES base)
 wb_map(edge/source     pure  USES base record                                            THIRD simdjson)
 wb_map(edge/transform  pure  USES base record                                            THIRD muparser)

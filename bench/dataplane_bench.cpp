@@ -1,5 +1,6 @@
 // How fast the front of the data plane is, in process and on one core: NDJSON and CSV → batch, and batch → window.
-// usage: wb_dataplane_bench [--benchmark_filter=…]. Rows are shaped like Shuttle's: nine sensors, an event time, a unit.
+// usage: wb_dataplane_bench [--benchmark_filter=…]. Rows are shaped like Shuttle's: nine sensors, an event time, a
+// unit.
 #include <benchmark/benchmark.h>
 
 #include "base/prng.h"

@@ -7,14 +7,14 @@
 #include "base/prng.h"
 #include "base/signature.h"
 #include "base/spec.h"
-#include "base/utf8.h"
 #include "base/step.h"
+#include "base/utf8.h"
 
 namespace wb {
 namespace {
 
 TEST(Checksum, KnownAnswers) {
-  EXPECT_EQ(crc32c("123456789"), 0xE3069283U);  // RFC 3720, B.4
+  EXPECT_EQ(crc32c("123456789"), 0xE3069283U);                                                       // RFC 3720, B.4
   EXPECT_EQ(sha256_hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");  // FIPS 180-2
   Sha256Stream stream;
   stream.update("a");
@@ -80,7 +80,7 @@ TEST(JsonText, IsValidWhateverTheBytes) {
   EXPECT_EQ(text("\xC3\xA9\xF0\x9F\x98\x80"), "x\"\xC3\xA9\xF0\x9F\x98\x80\"");
   EXPECT_EQ(text("\xC3"), "x\"\\ufffd\"");                        // cut short
   EXPECT_EQ(text("\xED\xA0\x80"), "x\"\\ufffd\\ufffd\\ufffd\"");  // a surrogate is no character
-  EXPECT_EQ(text("\xC0\xAF"), "x\"\\ufffd\\ufffd\"");            // an overlong '/'
+  EXPECT_EQ(text("\xC0\xAF"), "x\"\\ufffd\\ufffd\"");             // an overlong '/'
 }
 
 TEST(CivilDays, AgreeWithTheCalendar) {
@@ -103,12 +103,15 @@ TEST(Utf8, FaultsAreFoundAndMended) {
     EXPECT_FALSE(utf8_fault(good).has_value()) << good;
     EXPECT_EQ(valid_text(good, 100), good);
   }
-  EXPECT_EQ(utf8_fault("caf\xE9!"), 3U);            // Latin-1
-  EXPECT_EQ(utf8_fault("a\xE2\x82"), 1U);           // cut
-  EXPECT_EQ(utf8_fault("\xC0\x80"), 0U);            // overlong
-  EXPECT_EQ(utf8_fault("ab\xED\xA0\x80"), 2U);      // surrogate
-  EXPECT_EQ(utf8_fault("\xF4\x90\x80\x80"), 0U);    // beyond the last code point
-  EXPECT_EQ(valid_text("a\xFF" "b", 100), "a?b");
+  EXPECT_EQ(utf8_fault("caf\xE9!"), 3U);          // Latin-1
+  EXPECT_EQ(utf8_fault("a\xE2\x82"), 1U);         // cut
+  EXPECT_EQ(utf8_fault("\xC0\x80"), 0U);          // overlong
+  EXPECT_EQ(utf8_fault("ab\xED\xA0\x80"), 2U);    // surrogate
+  EXPECT_EQ(utf8_fault("\xF4\x90\x80\x80"), 0U);  // beyond the last code point
+  EXPECT_EQ(valid_text("a\xFF"
+                       "b",
+                       100),
+            "a?b");
   // A cut that falls inside a character takes no part of it.
   for (size_t bytes_max = 0; bytes_max <= 9; ++bytes_max) {
     const std::string cut = valid_text("\xE2\x82\xAC\xE2\x82\xAC\xE2\x82\xAC", bytes_max);
@@ -121,7 +124,11 @@ TEST(Spec, EveryFaultIsNamedWithItsPlace) {
   const Spec spec{"window",
                   "",
                   {{.name = "every", .type = FieldType::kDuration, .summary = "length", .required = true},
-                   {.name = "kind", .type = FieldType::kText, .summary = "", .fallback = "tumbling", .choices = {"tumbling", "sliding"}}},
+                   {.name = "kind",
+                    .type = FieldType::kText,
+                    .summary = "",
+                    .fallback = "tumbling",
+                    .choices = {"tumbling", "sliding"}}},
                   "",
                   ""};
   Document body;

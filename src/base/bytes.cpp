@@ -118,14 +118,14 @@ Result<int64_t> parse_with_suffix(std::string_view text, std::span<const Suffix>
 }  // namespace
 
 Result<int64_t> parse_duration_ms(std::string_view text) {
-  static constexpr Suffix kSuffixes[] = {
-      {"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}};
+  static constexpr Suffix kSuffixes[] = {{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}};
   return parse_with_suffix(text, kSuffixes, "a duration such as 250ms, 5s, 2m, 1h or 7d");
 }
 
 Result<int64_t> parse_size_bytes(std::string_view text) {
-  static constexpr Suffix kSuffixes[] = {{"", 1},         {"B", 1},          {"KiB", 1LL << 10}, {"MiB", 1LL << 20},
-                                         {"GiB", 1LL << 30}, {"KB", 1000}, {"MB", 1'000'000},  {"GB", 1'000'000'000}};
+  static constexpr Suffix kSuffixes[] = {
+      {"", 1},      {"B", 1},          {"KiB", 1LL << 10},   {"MiB", 1LL << 20}, {"GiB", 1LL << 30},
+      {"KB", 1000}, {"MB", 1'000'000}, {"GB", 1'000'000'000}};
   return parse_with_suffix(text, kSuffixes, "a size such as 512, 64KiB, 1MiB or 2GiB");
 }
 

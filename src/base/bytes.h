@@ -31,7 +31,7 @@ std::string suggestion(std::string_view word, std::span<const std::string> candi
 Result<int64_t> parse_duration_ms(std::string_view text);
 // "512", "64KiB", "1MiB", "2GiB" → bytes.
 Result<int64_t> parse_size_bytes(std::string_view text);
-std::string format_duration_ms(int64_t ms);   // "3 h", "12 s", "2 d": for ages
+std::string format_duration_ms(int64_t ms);    // "3 h", "12 s", "2 d": for ages
 std::string format_size_bytes(int64_t bytes);  // "9.9 KB"
 
 // Shortest decimal that reads back as the same double; "nan", "inf", "-inf" for what JSON cannot say.

@@ -1,5 +1,6 @@
 #pragma once
-// Checksums and digests. CRC32C guards rows at rest; SHA-256 names artifacts; Fnv64 makes trace hashes of the simulator.
+// Checksums and digests. CRC32C guards rows at rest; SHA-256 names artifacts; Fnv64 makes trace hashes of the
+// simulator.
 
 #include <array>
 #include <cstdint>

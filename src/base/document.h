@@ -1,6 +1,6 @@
 #pragma once
-// Document: a parsed YAML or JSON configuration text as a tree in which every node knows its line and column, so that an
-// error can point at the place. world/yaml.h makes one from text; pure code checks it against a Spec (base/spec.h).
+// Document: a parsed YAML or JSON configuration text as a tree in which every node knows its line and column, so that
+// an error can point at the place. world/yaml.h makes one from text; pure code checks it against a Spec (base/spec.h).
 
 #include <cstdint>
 #include <string>

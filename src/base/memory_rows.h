@@ -1,6 +1,6 @@
 #pragma once
-// MemoryRows: Rows in a std::map, for the simulator and the tests. begin/commit/rollback give the one thing that callers
-// rely on: a request whose transaction failed has left nothing behind.
+// MemoryRows: Rows in a std::map, for the simulator and the tests. begin/commit/rollback give the one thing that
+// callers rely on: a request whose transaction failed has left nothing behind.
 
 #include <map>
 #include <optional>
@@ -32,7 +32,8 @@ class MemoryRows final : public Rows {
   }
   void scan(Table table, std::string_view prefix, std::string_view from,
             const std::function<bool(std::string_view, std::string_view)>& visit) override {
-    for (auto row = rows_.lower_bound(Key{table, std::string(from > prefix ? from : prefix)}); row != rows_.end(); ++row) {
+    for (auto row = rows_.lower_bound(Key{table, std::string(from > prefix ? from : prefix)}); row != rows_.end();
+         ++row) {
       if (row->first.first != table || !std::string_view(row->first.second).starts_with(prefix)) return;
       ++reads_count;
       if (!visit(row->first.second, row->second)) return;
@@ -49,8 +50,10 @@ class MemoryRows final : public Rows {
   void rollback() {
     WB_ASSERT(open_);
     for (auto old = undo_.rbegin(); old != undo_.rend(); ++old) {
-      if (old->second) rows_[old->first] = *old->second;
-      else rows_.erase(old->first);
+      if (old->second)
+        rows_[old->first] = *old->second;
+      else
+        rows_.erase(old->first);
     }
     open_ = false;
   }

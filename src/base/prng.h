@@ -1,6 +1,7 @@
 #pragma once
-// Prng: the only source of chance in the core (SplitMix64, Steele, Lea, Flood 2014: "Fast splittable pseudorandom number
-// generators"). Integer-only, so every compiler draws the same. Not for secrets: those come from world/ as bytes.
+// Prng: the only source of chance in the core (SplitMix64, Steele, Lea, Flood 2014: "Fast splittable pseudorandom
+// number generators"). Integer-only, so every compiler draws the same. Not for secrets: those come from world/ as
+// bytes.
 
 #include <cstdint>
 #include <string_view>
@@ -29,8 +30,8 @@ class Prng {
   uint64_t state_;
 };
 
-// 64 uniform bits that depend only on (key, bytes): the same record is sampled the same way after a restart, in any order
-// and however often it is delivered (promise B3).
+// 64 uniform bits that depend only on (key, bytes): the same record is sampled the same way after a restart, in any
+// order and however often it is delivered (promise B3).
 uint64_t keyed_hash(uint64_t key, std::string_view bytes);
 // The top 53 bits as a double in [0, 1).
 double unit_interval(uint64_t hash);

@@ -35,9 +35,7 @@ struct Error {
   std::string text;
 
   // Puts where it happened before what happened: "open outbox: disk is full".
-  [[nodiscard]] Error within(std::string_view where) const {
-    return Error{code, std::string(where) + ": " + text};
-  }
+  [[nodiscard]] Error within(std::string_view where) const { return Error{code, std::string(where) + ": " + text}; }
 };
 
 struct Unit {};
@@ -45,22 +43,34 @@ struct Unit {};
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT: implicit on purpose
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}      // NOLINT: implicit on purpose
   Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT
 
   bool ok() const { return state_.index() == 0; }
   explicit operator bool() const { return ok(); }
 
-  T& value() & { WB_ASSERT(ok()); return *std::get_if<0>(&state_); }
-  const T& value() const& { WB_ASSERT(ok()); return *std::get_if<0>(&state_); }
-  T&& value() && { WB_ASSERT(ok()); return std::move(*std::get_if<0>(&state_)); }
+  T& value() & {
+    WB_ASSERT(ok());
+    return *std::get_if<0>(&state_);
+  }
+  const T& value() const& {
+    WB_ASSERT(ok());
+    return *std::get_if<0>(&state_);
+  }
+  T&& value() && {
+    WB_ASSERT(ok());
+    return std::move(*std::get_if<0>(&state_));
+  }
   T& operator*() & { return value(); }
   const T& operator*() const& { return value(); }
   T&& operator*() && { return std::move(*this).value(); }
   T* operator->() { return &value(); }
   const T* operator->() const { return &value(); }
 
-  const Error& error() const { WB_ASSERT(!ok()); return *std::get_if<1>(&state_); }
+  const Error& error() const {
+    WB_ASSERT(!ok());
+    return *std::get_if<1>(&state_);
+  }
 
  private:
   std::variant<T, Error> state_;
@@ -82,15 +92,14 @@ Error fail(Code code, const Parts&... parts) {
 #define WB_CONCAT(a, b) WB_CONCAT_INNER(a, b)
 
 // WB_TRY(auto rows, parse(text)): binds the value, or returns the error to the caller.
-#define WB_TRY(declaration, expression)                               \
-  auto WB_CONCAT(wb_try_, __LINE__) = (expression);                   \
-  if (!WB_CONCAT(wb_try_, __LINE__).ok())                             \
-    return WB_CONCAT(wb_try_, __LINE__).error();                      \
+#define WB_TRY(declaration, expression)                                                \
+  auto WB_CONCAT(wb_try_, __LINE__) = (expression);                                    \
+  if (!WB_CONCAT(wb_try_, __LINE__).ok()) return WB_CONCAT(wb_try_, __LINE__).error(); \
   declaration = std::move(WB_CONCAT(wb_try_, __LINE__)).value()
 
 // WB_CHECK(write(x)): the same for an expression whose value is not needed.
-#define WB_CHECK(expression)                                          \
-  do {                                                                \
-    auto wb_check_result = (expression);                              \
-    if (!wb_check_result.ok()) return wb_check_result.error();        \
+#define WB_CHECK(expression)                                   \
+  do {                                                         \
+    auto wb_check_result = (expression);                       \
+    if (!wb_check_result.ok()) return wb_check_result.error(); \
   } while (false)

@@ -16,19 +16,19 @@ namespace wb {
 
 // Table names are persisted (since 0.1): add, never renumber.
 enum class Table : uint8_t {
-  kMeta = 1,       // single values of the hub
-  kNodes = 2,      // node id → Node
-  kTokens = 3,     // SHA-256 of the secret → Token
-  kReleases = 4,   // digest → ReleaseRow
-  kArtifacts = 5,  // digest → bytes (≤ limits)
-  kRollouts = 6,   // id → Rollout
-  kExposure = 7,   // rollout id, node id → Exposure
-  kStreams = 8,    // node id, incarnation, lane → StreamState
-  kRecords = 9,    // node id, incarnation, lane, seq → RecordUp
-  kTelemetry = 10, // node id → last report
-  kAudit = 11,     // sequence → hash-chained AuditEntry
-  kEvents = 12,    // node or release, time → what happened (for track)
-  kSchemas = 13,   // schema id → Schema
+  kMeta = 1,        // single values of the hub
+  kNodes = 2,       // node id → Node
+  kTokens = 3,      // SHA-256 of the secret → Token
+  kReleases = 4,    // digest → ReleaseRow
+  kArtifacts = 5,   // digest → bytes (≤ limits)
+  kRollouts = 6,    // id → Rollout
+  kExposure = 7,    // rollout id, node id → Exposure
+  kStreams = 8,     // node id, incarnation, lane → StreamState
+  kRecords = 9,     // node id, incarnation, lane, seq → RecordUp
+  kTelemetry = 10,  // node id → last report
+  kAudit = 11,      // sequence → hash-chained AuditEntry
+  kEvents = 12,     // node or release, time → what happened (for track)
+  kSchemas = 13,    // schema id → Schema
 };
 
 class Rows {

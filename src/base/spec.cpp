@@ -30,7 +30,9 @@ double Values::number(std::string_view name) const { return get(name).number; }
 int64_t Values::integer(std::string_view name) const { return get(name).integer; }
 bool Values::flag(std::string_view name) const { return get(name).flag; }
 const std::vector<std::string>& Values::list(std::string_view name) const { return get(name).list; }
-const std::vector<std::pair<std::string, std::string>>& Values::map(std::string_view name) const { return get(name).map; }
+const std::vector<std::pair<std::string, std::string>>& Values::map(std::string_view name) const {
+  return get(name).map;
+}
 const Document& Values::document(std::string_view name) const {
   const Value& value = get(name);
   WB_ASSERT(value.document != nullptr);
@@ -144,8 +146,10 @@ Values check_fields(const Spec& spec, const Document& body, Problems& problems) 
     value.at = given->at;
     value.document = given;
     if (field.type == FieldType::kTextList) {
-      if (given->is_scalar()) value.list.push_back(given->text);
-      else if (!given->is_list()) problems.add(given->at, where + "expected a list");
+      if (given->is_scalar())
+        value.list.push_back(given->text);
+      else if (!given->is_list())
+        problems.add(given->at, where + "expected a list");
       for (const Document& item : given->items) {
         if (!item.is_scalar()) problems.add(item.at, where + "expected plain values in the list");
         value.list.push_back(item.text);
@@ -166,7 +170,8 @@ Values check_fields(const Spec& spec, const Document& body, Problems& problems) 
         problems.add(given->at, where + *fault);
       bool allowed = field.choices.empty();
       for (const std::string& choice : field.choices) allowed = allowed || choice == value.text;
-      if (!allowed) problems.add(given->at, where + "unknown value '" + value.text + "'" + suggestion(value.text, field.choices));
+      if (!allowed)
+        problems.add(given->at, where + "unknown value '" + value.text + "'" + suggestion(value.text, field.choices));
     }
     out.values_.push_back(std::move(value));
   }

@@ -1,6 +1,7 @@
 #pragma once
-// Spec: what a component's configuration may say. One Spec serves four uses: checking a file (closed schema, nearest name),
-// the reference page in docs, the JSON schema for editors, and the defaults. A component declares its Spec next to its logic.
+// Spec: what a component's configuration may say. One Spec serves four uses: checking a file (closed schema, nearest
+// name), the reference page in docs, the JSON schema for editors, and the defaults. A component declares its Spec next
+// to its logic.
 
 #include <cstdint>
 #include <limits>
@@ -16,8 +17,8 @@ namespace wb {
 
 enum class FieldType : uint8_t {
   kText,
-  kNumber,    // double
-  kInteger,   // int64
+  kNumber,   // double
+  kInteger,  // int64
   kBool,
   kDuration,  // "5s"; value in ms
   kSize,      // "16MiB"; value in bytes
@@ -77,11 +78,12 @@ class Values {
   Position at_;
 };
 
-// Checks `body` (a map, or null for "all defaults") against the Spec. Every fault goes to `problems` with its place; the
-// returned Values are usable only if no problem was added.
+// Checks `body` (a map, or null for "all defaults") against the Spec. Every fault goes to `problems` with its place;
+// the returned Values are usable only if no problem was added.
 Values check_fields(const Spec& spec, const Document& body, Problems& problems);
 
-// A component as it is written: a map with exactly one key, plus an optional `label`. Returns the entry, or adds a problem.
+// A component as it is written: a map with exactly one key, plus an optional `label`. Returns the entry, or adds a
+// problem.
 const Document::Entry* single_key(const Document& component, Problems& problems);
 
 }  // namespace wb

@@ -1,6 +1,7 @@
 #pragma once
 // StoreOp: what a node's core asks its store to change. A group of ops under one ticket is applied in one transaction;
-// tickets become durable in order (contract 2 in base/step.h). world/ performs them on SQLite, sim/ on a simulated disk.
+// tickets become durable in order (contract 2 in base/step.h). world/ performs them on SQLite, sim/ on a simulated
+// disk.
 
 #include <cstdint>
 #include <string>
@@ -24,7 +25,7 @@ struct StoreOp {
 struct StoredRow {
   NodeTable table = NodeTable::kState;
   std::string key;
-  std::string value;        // of kRecords only the first kRecordHeadBytes
+  std::string value;         // of kRecords only the first kRecordHeadBytes
   uint32_t value_bytes = 0;  // the whole value's size
 };
 

@@ -28,7 +28,8 @@ void save_row(Rows& rows, Table table, std::string_view key, const Message& mess
   rows.put(table, key, message.SerializeAsString());
 }
 
-// The start of `text` that fits, cut between characters: half a UTF-8 character would make a row that does not parse again.
+// The start of `text` that fits, cut between characters: half a UTF-8 character would make a row that does not parse
+// again.
 inline std::string fit_text(std::string_view text, size_t bytes_max) {
   if (text.size() <= bytes_max) return std::string(text);
   while (bytes_max > 0 && (static_cast<unsigned char>(text[bytes_max]) & 0xC0) == 0x80) --bytes_max;

@@ -36,8 +36,10 @@ Batch Batch::with_schema(Schema schema) {
 void Batch::append_row_of(const Batch& other, size_t row) {
   WB_ASSERT(columns.size() == other.columns.size());
   for (size_t i = 0; i < columns.size(); ++i) {
-    if (columns[i].type == ColumnType::kNumber) columns[i].numbers.push_back(other.columns[i].numbers[row]);
-    else columns[i].texts.push_back(other.columns[i].texts[row]);
+    if (columns[i].type == ColumnType::kNumber)
+      columns[i].numbers.push_back(other.columns[i].numbers[row]);
+    else
+      columns[i].texts.push_back(other.columns[i].texts[row]);
   }
   event_time_ms.push_back(other.event_time_ms[row]);
 }

@@ -1,6 +1,6 @@
 #pragma once
-// Records, batches and schemas: what travels. A batch is many records in columns with one schema; a waybill is what travels
-// with every record that leaves the node.
+// Records, batches and schemas: what travels. A batch is many records in columns with one schema; a waybill is what
+// travels with every record that leaves the node.
 
 #include <cstdint>
 #include <string>
@@ -46,7 +46,7 @@ struct Batch {
   std::vector<int64_t> event_time_ms;  // i64[rows], Unix milliseconds
 
   size_t rows_count() const { return event_time_ms.size(); }
-  static Batch with_schema(Schema schema);  // zero rows
+  static Batch with_schema(Schema schema);             // zero rows
   void append_row_of(const Batch& other, size_t row);  // same schema
   // Row as "name=value name=value", shortest decimals: for logs, explain and golden tests.
   std::string row_text(size_t row) const;
@@ -63,16 +63,24 @@ inline constexpr Lane kLanes[] = {Lane::kCritical, Lane::kLive, Lane::kBulk, Lan
 std::string_view lane_name(Lane lane);
 
 // Why a record was sent. Persisted and on the wire (since 0.1).
-enum class Rule : uint8_t { kAnomaly = 1, kLowConfidence = 2, kNovel = 3, kSample = 4, kAll = 5, kDeadLetter = 6, kNotFinite = 7 };
+enum class Rule : uint8_t {
+  kAnomaly = 1,
+  kLowConfidence = 2,
+  kNovel = 3,
+  kSample = 4,
+  kAll = 5,
+  kDeadLetter = 6,
+  kNotFinite = 7
+};
 std::string_view rule_name(Rule rule);
 
 // What travels with every uploaded record (promise B1).
 struct Waybill {
-  std::string origin;           // node id
-  std::string pipeline;         // name
-  std::string release;          // digest, "" in local mode
-  std::string schema;           // Schema::id()
-  int64_t event_time_ms = 0;    // Unix milliseconds
+  std::string origin;         // node id
+  std::string pipeline;       // name
+  std::string release;        // digest, "" in local mode
+  std::string schema;         // Schema::id()
+  int64_t event_time_ms = 0;  // Unix milliseconds
   Rule rule = Rule::kSample;
   double inclusion_probability = 1;  // in (0, 1]
   friend bool operator==(const Waybill&, const Waybill&) = default;

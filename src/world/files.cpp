@@ -126,7 +126,8 @@ Result<FolderLock> FolderLock::take(const std::string& folder, std::string_view 
     char who[64] = {};
     const ssize_t count = ::pread(fd.get(), who, sizeof who - 1, 0);
     const std::string text = count > 0 ? std::string(who, static_cast<size_t>(count)) : "another process";
-    return fail(Code::kExists, "the data folder ", folder, " is in use by ", text, "; stop it, or give another --data-dir");
+    return fail(Code::kExists, "the data folder ", folder, " is in use by ", text,
+                "; stop it, or give another --data-dir");
   }
   const std::string text = std::string(holder) + " (process " + std::to_string(::getpid()) + ")";
   if (::ftruncate(fd.get(), 0) != 0) return system_error("write", path, errno);

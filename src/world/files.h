@@ -1,6 +1,6 @@
 #pragma once
-// files: reading, and writing that survives a power cut. A file written here is old or new afterwards, never empty or half
-// (promise S1): temporary beside it, fsync, rename, fsync of the folder.
+// files: reading, and writing that survives a power cut. A file written here is old or new afterwards, never empty or
+// half (promise S1): temporary beside it, fsync, rename, fsync of the folder.
 //
 // All paths are UTF-8 text as given by the user; errors name the path and say what to do.
 

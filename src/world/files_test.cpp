@@ -53,7 +53,8 @@ TEST(Files, OneProcessPerFolder) {
     const auto second = FolderLock::take(folder.path(""), "hub");
     ASSERT_FALSE(second.ok());
     EXPECT_EQ(second.error().code, Code::kExists);
-    EXPECT_NE(second.error().text.find("hub (process " + std::to_string(::getpid()) + ")"), std::string::npos) << second.error().text;
+    EXPECT_NE(second.error().text.find("hub (process " + std::to_string(::getpid()) + ")"), std::string::npos)
+        << second.error().text;
   }
   EXPECT_TRUE(FolderLock::take(folder.path(""), "hub").ok());
 }

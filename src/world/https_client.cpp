@@ -2,6 +2,7 @@
 
 #include <openssl/ssl.h>
 
+#include <algorithm>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
@@ -16,7 +17,6 @@
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
 #include <boost/beast/ssl/ssl_stream.hpp>
-#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <utility>
@@ -59,7 +59,8 @@ Error connection_error(const Endpoint& endpoint, std::string_view doing, const E
                 "'; use a name it was made for, or start the hub with --host ", endpoint.host);
   if (from_tls && reason > kTlsAlertFirst) {
     const char* text = ERR_reason_error_string(static_cast<unsigned long>(error.value()));
-    return fail(Code::kDenied, "the hub ", endpoint.url(), " refused our certificate (", text == nullptr ? "TLS alert" : text,
+    return fail(Code::kDenied, "the hub ", endpoint.url(), " refused our certificate (",
+                text == nullptr ? "TLS alert" : text,
                 "); it is not one of that hub's, or has expired: take its admin credential, or enrol again");
   }
   std::string advice = "; is the hub running there? start it with: waybill hub --data-dir DIR";
@@ -70,8 +71,8 @@ Error connection_error(const Endpoint& endpoint, std::string_view doing, const E
 Result<std::shared_ptr<asio::ssl::context>> make_context(const TlsIdentity& identity) {
   auto context = std::make_shared<asio::ssl::context>(asio::ssl::context::tls_client);
   ErrorCode error;
-  context->set_options(asio::ssl::context::default_workarounds | asio::ssl::context::no_sslv2 | asio::ssl::context::no_sslv3 |
-                       asio::ssl::context::no_tlsv1 | asio::ssl::context::no_tlsv1_1);
+  context->set_options(asio::ssl::context::default_workarounds | asio::ssl::context::no_sslv2 |
+                       asio::ssl::context::no_sslv3 | asio::ssl::context::no_tlsv1 | asio::ssl::context::no_tlsv1_1);
   SSL_CTX_set_mode(context->native_handle(), SSL_MODE_RELEASE_BUFFERS);
   context->set_verify_mode(asio::ssl::verify_peer, error);
   context->add_certificate_authority(asio::buffer(identity.ca_pem), error);
@@ -80,7 +81,8 @@ Result<std::shared_ptr<asio::ssl::context>> make_context(const TlsIdentity& iden
   context->use_certificate_chain(asio::buffer(identity.certificate_pem), error);
   if (error) return fail(Code::kInvalid, "our certificate (cert.pem) is not a PEM certificate");
   context->use_private_key(asio::buffer(identity.key_pem), asio::ssl::context::pem, error);
-  if (error) return fail(Code::kInvalid, "our private key (key.pem) is not a PEM key or does not belong to the certificate");
+  if (error)
+    return fail(Code::kInvalid, "our private key (key.pem) is not a PEM key or does not belong to the certificate");
   return context;
 }
 
@@ -93,7 +95,8 @@ std::string Endpoint::url() const {
 
 Result<Endpoint> parse_endpoint(std::string_view url) {
   const auto bad = [&](std::string_view why) {
-    return fail(Code::kInvalid, "'", url, "' is not a hub address: ", why, "; write it as https://hub.example.com:7443");
+    return fail(Code::kInvalid, "'", url, "' is not a hub address: ", why,
+                "; write it as https://hub.example.com:7443");
   };
   std::string_view rest = url;
   if (rest.starts_with("http://")) return bad("there is no plaintext mode");
@@ -116,7 +119,8 @@ Result<Endpoint> parse_endpoint(std::string_view url) {
     endpoint.host = rest.substr(0, colon);
     if (colon != std::string_view::npos) port = rest.substr(colon + 1);
   }
-  if (endpoint.host.empty() || endpoint.host.find_first_of("/?#@ ") != std::string::npos) return bad("the host is missing or not a name");
+  if (endpoint.host.empty() || endpoint.host.find_first_of("/?#@ ") != std::string::npos)
+    return bad("the host is missing or not a name");
   if (!port.empty()) {
     const auto number = parse_int(port);
     if (!number.has_value() || *number < 1 || *number > 65'535) return bad("the port must be 1 to 65535");
@@ -143,7 +147,8 @@ class HttpsClient::Impl : public std::enable_shared_from_this<HttpsClient::Impl>
 
  private:
   struct Connection {
-    Connection(asio::io_context& io, std::shared_ptr<asio::ssl::context> tls) : context(std::move(tls)), stream(io, *context), buffer(kBufferBytesMax) {}
+    Connection(asio::io_context& io, std::shared_ptr<asio::ssl::context> tls)
+        : context(std::move(tls)), stream(io, *context), buffer(kBufferBytesMax) {}
     std::shared_ptr<asio::ssl::context> context;
     TlsStream stream;
     beast::flat_buffer buffer;
@@ -211,17 +216,20 @@ void HttpsClient::Impl::request(HttpRequest request, CallLimits limits, Callback
 
 void HttpsClient::Impl::connect() {
   connection_ = std::make_shared<Connection>(io_, context_);
-  resolver_.async_resolve(endpoint_.host, std::to_string(endpoint_.port),
-                          [self = shared_from_this(), connection = connection_](ErrorCode error, const Tcp::resolver::results_type& results) {
-                            self->resolved(connection, error, results);
-                          });
+  resolver_.async_resolve(
+      endpoint_.host, std::to_string(endpoint_.port),
+      [self = shared_from_this(), connection = connection_](
+          ErrorCode error, const Tcp::resolver::results_type& results) { self->resolved(connection, error, results); });
 }
 
-void HttpsClient::Impl::resolved(const ConnectionPtr& connection, ErrorCode error, const Tcp::resolver::results_type& results) {
+void HttpsClient::Impl::resolved(const ConnectionPtr& connection, ErrorCode error,
+                                 const Tcp::resolver::results_type& results) {
   if (connection != connection_) return;
   if (error) return broken(connection, "find the host of", error);
   beast::get_lowest_layer(connection->stream)
-      .async_connect(results, [self = shared_from_this(), connection](ErrorCode failed, const Tcp::endpoint&) { self->connected(connection, failed); });
+      .async_connect(results, [self = shared_from_this(), connection](ErrorCode failed, const Tcp::endpoint&) {
+        self->connected(connection, failed);
+      });
 }
 
 void HttpsClient::Impl::connected(const ConnectionPtr& connection, ErrorCode error) {
@@ -231,11 +239,13 @@ void HttpsClient::Impl::connected(const ConnectionPtr& connection, ErrorCode err
   beast::get_lowest_layer(connection->stream).socket().set_option(Tcp::no_delay(true), error);
   connection->stream.set_verify_callback(asio::ssl::host_name_verification(endpoint_.host), error);
   if (!is_address(endpoint_.host)) SSL_set_tlsext_host_name(connection->stream.native_handle(), endpoint_.host.c_str());
-  connection->stream.async_handshake(asio::ssl::stream_base::client, [self = shared_from_this(), connection](ErrorCode failed) {
-    if (connection != self->connection_) return;
-    if (failed) return self->broken(connection, "make a TLS connection with", failed);
-    self->send(connection);
-  });
+  connection->stream.async_handshake(asio::ssl::stream_base::client,
+                                     [self = shared_from_this(), connection](ErrorCode failed) {
+                                       if (connection != self->connection_) return;
+                                       if (failed)
+                                         return self->broken(connection, "make a TLS connection with", failed);
+                                       self->send(connection);
+                                     });
 }
 
 void HttpsClient::Impl::send(const ConnectionPtr& connection) {
@@ -246,7 +256,8 @@ void HttpsClient::Impl::send(const ConnectionPtr& connection) {
   message.method_string(request_.method);
   message.target(request_.target);
   const bool v6 = endpoint_.host.find(':') != std::string::npos;
-  message.set(http::field::host, (v6 ? "[" + endpoint_.host + "]" : endpoint_.host) + ":" + std::to_string(endpoint_.port));
+  message.set(http::field::host,
+              (v6 ? "[" + endpoint_.host + "]" : endpoint_.host) + ":" + std::to_string(endpoint_.port));
   message.set(http::field::user_agent, "waybill");
   for (const auto& [name, value] : request_.headers) message.set(name, value);
   message.body() = request_.body;
@@ -254,7 +265,8 @@ void HttpsClient::Impl::send(const ConnectionPtr& connection) {
   http::async_write(connection->stream, message, [self = shared_from_this(), connection](ErrorCode error, size_t) {
     if (connection != self->connection_) return;
     // A hub that refuses our certificate closes while we write; its alert is what the read below finds.
-    if (error && error != asio::error::broken_pipe && error != asio::error::connection_reset) return self->broken(connection, "send to", error);
+    if (error && error != asio::error::broken_pipe && error != asio::error::connection_reset)
+      return self->broken(connection, "send to", error);
     self->receive(connection);
   });
 }
@@ -264,22 +276,25 @@ void HttpsClient::Impl::receive(const ConnectionPtr& connection) {
   connection->parser->header_limit(kHeaderBytesMax);
   connection->parser->body_limit(limits_.response_bytes_max);
   if (request_.method == "HEAD") connection->parser->skip(true);
-  http::async_read(connection->stream, connection->buffer, *connection->parser,
-                   [self = shared_from_this(), connection](ErrorCode error, size_t) { self->received(connection, error); });
+  http::async_read(
+      connection->stream, connection->buffer, *connection->parser,
+      [self = shared_from_this(), connection](ErrorCode error, size_t) { self->received(connection, error); });
 }
 
 void HttpsClient::Impl::received(const ConnectionPtr& connection, ErrorCode error) {
   if (connection != connection_) return;
   if (error == http::error::body_limit || error == http::error::header_limit) {
     drop();
-    return finish(fail(Code::kFull, "the answer of ", endpoint_.url(), " to ", request_.method, " ", request_.target, " is longer than the ",
-                       std::to_string(limits_.response_bytes_max), " bytes allowed; ask for less at once"));
+    return finish(fail(Code::kFull, "the answer of ", endpoint_.url(), " to ", request_.method, " ", request_.target,
+                       " is longer than the ", std::to_string(limits_.response_bytes_max),
+                       " bytes allowed; ask for less at once"));
   }
   if (error) return broken(connection, "read the answer of", error);
   auto message = connection->parser->release();
   HttpResponse response;
   response.status = static_cast<int>(message.result_int());
-  for (const auto& field : message) response.headers.emplace_back(std::string(field.name_string()), std::string(field.value()));
+  for (const auto& field : message)
+    response.headers.emplace_back(std::string(field.name_string()), std::string(field.value()));
   response.body = std::move(message.body());
   connection->parser.reset();
   connection->used = true;
@@ -337,7 +352,8 @@ HttpsClient::Progress HttpsClient::progress() const { return impl_->progress(); 
 void HttpsClient::cancel() { impl_->cancel(); }
 void HttpsClient::set_identity(TlsIdentity identity) { impl_->set_identity(identity); }
 
-Result<HttpResponse> https_call(const Endpoint& endpoint, const TlsIdentity& identity, HttpRequest request, CallLimits limits) {
+Result<HttpResponse> https_call(const Endpoint& endpoint, const TlsIdentity& identity, HttpRequest request,
+                                CallLimits limits) {
   asio::io_context io{1};
   HttpsClient client(io, endpoint, identity);
   std::optional<Result<HttpResponse>> answer;
@@ -362,11 +378,13 @@ Result<std::string> check_chain(const Endpoint& endpoint, SSL* tls, std::string_
     if (found != pin) continue;
     if (X509_check_ca(candidate) != 1 || X509_verify(leaf.get(), X509_get0_pubkey(candidate)) != 1) {
       ERR_clear_error();
-      return fail(Code::kDenied, endpoint.url(), " presented the right CA, but its own certificate was not issued by it");
+      return fail(Code::kDenied, endpoint.url(),
+                  " presented the right CA, but its own certificate was not issued by it");
     }
     return pem;
   }
-  return fail(Code::kDenied, endpoint.url(), " is not the hub that made this token: its CA does not match the token's pin; check the address");
+  return fail(Code::kDenied, endpoint.url(),
+              " is not the hub that made this token: its CA does not match the token's pin; check the address");
 }
 
 }  // namespace
@@ -374,22 +392,26 @@ Result<std::string> check_chain(const Endpoint& endpoint, SSL* tls, std::string_
 Result<std::string> fetch_pinned_ca(const Endpoint& endpoint, std::string_view pin, uint32_t deadline_ms) {
   asio::io_context io{1};
   asio::ssl::context context(asio::ssl::context::tls_client);
-  context.set_options(asio::ssl::context::default_workarounds | asio::ssl::context::no_tlsv1 | asio::ssl::context::no_tlsv1_1);
+  context.set_options(asio::ssl::context::default_workarounds | asio::ssl::context::no_tlsv1 |
+                      asio::ssl::context::no_tlsv1_1);
   context.set_verify_mode(asio::ssl::verify_none);  // the pin is the check; nothing is sent on this connection
   TlsStream stream(io, context);
   Tcp::resolver resolver(io);
   if (!is_address(endpoint.host)) SSL_set_tlsext_host_name(stream.native_handle(), endpoint.host.c_str());
-  Result<std::string> outcome = fail(Code::kUnavailable, "no TLS connection with ", endpoint.url(), " within ", std::to_string(deadline_ms), " ms; try again");
-  resolver.async_resolve(endpoint.host, std::to_string(endpoint.port), [&](ErrorCode error, const Tcp::resolver::results_type& results) {
-    if (error) return void(outcome = connection_error(endpoint, "find the host of", error, nullptr));
-    beast::get_lowest_layer(stream).async_connect(results, [&](ErrorCode failed, const Tcp::endpoint&) {
-      if (failed) return void(outcome = connection_error(endpoint, "connect to", failed, nullptr));
-      stream.async_handshake(asio::ssl::stream_base::client, [&](ErrorCode refused) {
-        if (refused) return void(outcome = connection_error(endpoint, "make a TLS connection with", refused, nullptr));
-        outcome = check_chain(endpoint, stream.native_handle(), pin);
+  Result<std::string> outcome = fail(Code::kUnavailable, "no TLS connection with ", endpoint.url(), " within ",
+                                     std::to_string(deadline_ms), " ms; try again");
+  resolver.async_resolve(
+      endpoint.host, std::to_string(endpoint.port), [&](ErrorCode error, const Tcp::resolver::results_type& results) {
+        if (error) return void(outcome = connection_error(endpoint, "find the host of", error, nullptr));
+        beast::get_lowest_layer(stream).async_connect(results, [&](ErrorCode failed, const Tcp::endpoint&) {
+          if (failed) return void(outcome = connection_error(endpoint, "connect to", failed, nullptr));
+          stream.async_handshake(asio::ssl::stream_base::client, [&](ErrorCode refused) {
+            if (refused)
+              return void(outcome = connection_error(endpoint, "make a TLS connection with", refused, nullptr));
+            outcome = check_chain(endpoint, stream.native_handle(), pin);
+          });
+        });
       });
-    });
-  });
   io.run_for(std::chrono::milliseconds(deadline_ms));
   ErrorCode ignored;
   resolver.cancel();

@@ -35,7 +35,12 @@ constexpr std::chrono::seconds kStopDeadline{5};
 class HttpsServer::Impl final : public SessionHost {
  public:
   Impl(ServerOptions options, Service& service)
-      : options_(std::move(options)), service_(service), tls_(asio::ssl::context::tls_server), acceptor_(io_), pause_(io_), signals_(io_) {}
+      : options_(std::move(options)),
+        service_(service),
+        tls_(asio::ssl::context::tls_server),
+        acceptor_(io_),
+        pause_(io_),
+        signals_(io_) {}
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
   ~Impl() override {
@@ -80,7 +85,8 @@ class HttpsServer::Impl final : public SessionHost {
   void enqueue(SessionPtr session);
   // database thread
   void work();
-  std::vector<SessionPtr> take_batch(std::chrono::steady_clock::time_point tick_at, uint32_t& load_permille, bool& ended);
+  std::vector<SessionPtr> take_batch(std::chrono::steady_clock::time_point tick_at, uint32_t& load_permille,
+                                     bool& ended);
 
   ServerOptions options_;
   Service& service_;
@@ -91,8 +97,8 @@ class HttpsServer::Impl final : public SessionHost {
   bool stopping_ = false;
   bool accepting_ = false;
   bool stop_finished_ = false;
-  std::atomic<uint64_t> connections_{0}, connections_open_{0}, handshakes_refused_{0}, requests_{0}, overloaded_{0}, timed_out_{0},
-      batches_{0}, parked_count_{0};
+  std::atomic<uint64_t> connections_{0}, connections_open_{0}, handshakes_refused_{0}, requests_{0}, overloaded_{0},
+      timed_out_{0}, batches_{0}, parked_count_{0};
 
   asio::io_context io_{1};
   asio::ssl::context tls_;
@@ -117,8 +123,8 @@ Status HttpsServer::Impl::set_up() {
 }
 
 Status HttpsServer::Impl::set_up_tls() {
-  tls_.set_options(asio::ssl::context::default_workarounds | asio::ssl::context::no_sslv2 | asio::ssl::context::no_sslv3 |
-                   asio::ssl::context::no_tlsv1 | asio::ssl::context::no_tlsv1_1);
+  tls_.set_options(asio::ssl::context::default_workarounds | asio::ssl::context::no_sslv2 |
+                   asio::ssl::context::no_sslv3 | asio::ssl::context::no_tlsv1 | asio::ssl::context::no_tlsv1_1);
   SSL_CTX* native = tls_.native_handle();
   // No resumption: every connection proves its certificate anew, so a revoked or expired one has no back door.
   SSL_CTX_set_options(native, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
@@ -137,15 +143,17 @@ Status HttpsServer::Impl::set_up_tls() {
 Status HttpsServer::Impl::set_up_socket() {
   ErrorCode error;
   const auto address = asio::ip::make_address(options_.address, error);
-  if (error) return fail(Code::kInvalid, "'", options_.address, "' is not an IP address to listen on; for example 127.0.0.1 or 0.0.0.0");
+  if (error)
+    return fail(Code::kInvalid, "'", options_.address,
+                "' is not an IP address to listen on; for example 127.0.0.1 or 0.0.0.0");
   const asio::ip::tcp::endpoint endpoint(address, options_.port);
   acceptor_.open(endpoint.protocol(), error);
   if (!error) acceptor_.set_option(asio::socket_base::reuse_address(true), error);
   if (!error) acceptor_.bind(endpoint, error);
   if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
   if (error)
-    return fail(Code::kUnavailable, "cannot listen on ", options_.address, " port ", std::to_string(options_.port), ": ", error.message(),
-                "; stop what uses it, or choose another --listen address");
+    return fail(Code::kUnavailable, "cannot listen on ", options_.address, " port ", std::to_string(options_.port),
+                ": ", error.message(), "; stop what uses it, or choose another --listen address");
   port_ = acceptor_.local_endpoint().port();
   return ok_status();
 }
@@ -293,7 +301,8 @@ void HttpsServer::Impl::finish_stop() {
   io_.stop();
 }
 
-std::vector<SessionPtr> HttpsServer::Impl::take_batch(std::chrono::steady_clock::time_point tick_at, uint32_t& load_permille, bool& ended) {
+std::vector<SessionPtr> HttpsServer::Impl::take_batch(std::chrono::steady_clock::time_point tick_at,
+                                                      uint32_t& load_permille, bool& ended) {
   std::unique_lock lock(queue_mutex_);
   queue_filled_.wait_until(lock, tick_at, [this] { return ended_ || !queue_.empty(); });
   ended = ended_;
@@ -333,7 +342,8 @@ void HttpsServer::Impl::work() {
 }
 
 ServerStats HttpsServer::Impl::stats() const {
-  return ServerStats{connections_, connections_open_, handshakes_refused_, requests_, overloaded_, timed_out_, batches_, parked_count_};
+  return ServerStats{connections_, connections_open_, handshakes_refused_, requests_, overloaded_,
+                     timed_out_,   batches_,          parked_count_};
 }
 
 HttpsServer::HttpsServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

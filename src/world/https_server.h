@@ -1,14 +1,14 @@
 #pragma once
 // HttpsServer: the hub's one port. TLS 1.2/1.3 only; a client certificate is asked for and, if given, must be ours.
 //
-// Two threads. The io thread owns every connection and never waits for a disk. The database thread takes all requests that
-// have come in so far and gives them to the Service as one batch, which is one transaction; the answers go out only after it
-// was committed (group commit, promise H1). A call may ask to be parked (long poll): it is served again when its key is
-// woken or its time is up.
+// Two threads. The io thread owns every connection and never waits for a disk. The database thread takes all requests
+// that have come in so far and gives them to the Service as one batch, which is one transaction; the answers go out
+// only after it was committed (group commit, promise H1). A call may ask to be parked (long poll): it is served again
+// when its key is woken or its time is up.
 //
-// Bounded everywhere (promise H6): connections, header and body bytes, bytes of bodies in flight, queued calls, parked calls,
-// time to hand in a header or a body. What is over a limit gets 431, 413 or 503 with Retry-After (promise L3); who is too slow
-// is cut.
+// Bounded everywhere (promise H6): connections, header and body bytes, bytes of bodies in flight, queued calls, parked
+// calls, time to hand in a header or a body. What is over a limit gets 431, 413 or 503 with Retry-After (promise L3);
+// who is too slow is cut.
 
 #include <cstdint>
 #include <functional>
@@ -31,18 +31,18 @@ struct Peer {
 
 // What the io thread must know about a path before it reads a body.
 struct RoutePolicy {
-  bool anonymous = false;         // served without a certificate
+  bool anonymous = false;  // served without a certificate
   size_t body_bytes_max = 0;
-  bool known = true;              // false: 404 without a look at the body
+  bool known = true;  // false: 404 without a look at the body
 };
 
 struct ServerCall {
   Peer peer;
   HttpRequest request;
-  bool resumed = false;       // was parked; now woken, timed out, or the server is stopping
-  HttpResponse response;      // filled in by the Service …
-  uint32_t park_ms = 0;       // … or > 0: no answer yet, park under `park_key`
-  std::string park_key;       // one parked call per key: a newer one resumes the older
+  bool resumed = false;   // was parked; now woken, timed out, or the server is stopping
+  HttpResponse response;  // filled in by the Service …
+  uint32_t park_ms = 0;   // … or > 0: no answer yet, park under `park_key`
+  std::string park_key;   // one parked call per key: a newer one resumes the older
 };
 
 class Service {
@@ -59,22 +59,22 @@ class Service {
 
 struct ServerOptions {
   std::string address = "127.0.0.1";
-  uint16_t port = 7443;             // 0 = any free port; see HttpsServer::port()
+  uint16_t port = 7443;              // 0 = any free port; see HttpsServer::port()
   std::string certificate_pem = {};  // leaf
   std::string key_pem = {};
-  std::string ca_pem = {};          // sent behind the leaf, and the only issuer of client certificates accepted
+  std::string ca_pem = {};  // sent behind the leaf, and the only issuer of client certificates accepted
   size_t connections_max = 16'384;
   size_t header_bytes_max = 16U << 10;
   size_t body_bytes_total_max = 128U << 20;  // bodies being read or waiting for the database
-  size_t queue_max = 8'192;         // calls waiting for the database
-  size_t batch_max = 512;           // calls in one transaction
+  size_t queue_max = 8'192;                  // calls waiting for the database
+  size_t batch_max = 512;                    // calls in one transaction
   size_t parked_max = 16'384;
   uint32_t handshake_ms = 10'000;
-  uint32_t header_ms = 10'000;      // from its first byte
-  uint32_t body_ms = 30'000;        // without any progress: a slow link may take its time …
+  uint32_t header_ms = 10'000;       // from its first byte
+  uint32_t body_ms = 30'000;         // without any progress: a slow link may take its time …
   uint32_t body_total_ms = 900'000;  // … but not for ever; without a certificate body_ms is all it has
   uint32_t write_ms = 300'000;
-  uint32_t idle_ms = 120'000;       // between requests; without a certificate only header_ms
+  uint32_t idle_ms = 120'000;  // between requests; without a certificate only header_ms
   uint32_t tick_ms = 1'000;
 };
 
@@ -93,7 +93,7 @@ class HttpsServer {
   void run();
   // From any thread, and from a signal set: see stop_on_signals().
   void stop();
-  void stop_on_signals();  // SIGINT, SIGTERM
+  void stop_on_signals();     // SIGINT, SIGTERM
   ServerStats stats() const;  // from any thread
 
  private:

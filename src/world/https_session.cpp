@@ -70,11 +70,14 @@ HttpsSession::~HttpsSession() {
   host_.closed(this);
 }
 
-void HttpsSession::expire_after(uint32_t ms) { beast::get_lowest_layer(stream_).expires_after(std::chrono::milliseconds(ms)); }
+void HttpsSession::expire_after(uint32_t ms) {
+  beast::get_lowest_layer(stream_).expires_after(std::chrono::milliseconds(ms));
+}
 
 void HttpsSession::start() {
   expire_after(host_.options().handshake_ms);
-  stream_.async_handshake(asio::ssl::stream_base::server, [self = shared_from_this()](ErrorCode error) { self->handshaken(error); });
+  stream_.async_handshake(asio::ssl::stream_base::server,
+                          [self = shared_from_this()](ErrorCode error) { self->handshaken(error); });
 }
 
 void HttpsSession::handshaken(ErrorCode error) {
@@ -88,7 +91,8 @@ void HttpsSession::refuse_handshake(ErrorCode error) {
   host_.count_refused_handshake();
   const long verdict = SSL_get_verify_result(stream_.native_handle());
   if (verdict != X509_V_OK)
-    spdlog::warn("refused {}: its certificate is not one of ours or not valid now ({})", from_, X509_verify_cert_error_string(verdict));
+    spdlog::warn("refused {}: its certificate is not one of ours or not valid now ({})", from_,
+                 X509_verify_cert_error_string(verdict));
   else if (error == beast::error::timeout)
     spdlog::info("cut {}: no TLS handshake within {} ms", from_, host_.options().handshake_ms);
   else
@@ -118,7 +122,7 @@ void HttpsSession::wait_first_byte() {
   parser_.reset();
   response_.reset();
   if (buffer_.size() > 0) return read_header();  // the next request came with the last one
-  buffer_.shrink_to_fit();                        // an idle connection is a cheap one
+  buffer_.shrink_to_fit();                       // an idle connection is a cheap one
   idle_ = true;
   const ServerOptions& options = host_.options();
   expire_after(call.peer.kind == Peer::Kind::kAnonymous ? options.header_ms : options.idle_ms);
@@ -140,15 +144,17 @@ void HttpsSession::read_header() {
 }
 
 void HttpsSession::header_read(ErrorCode error) {
-  if (error == http::error::header_limit) return reject(431, "headers_too_large", "the request header is too long", "send fewer or shorter headers");
-  if (error && error.category() == http::make_error_code(http::error::bad_method).category() && error != http::error::end_of_stream &&
-      error != http::error::partial_message)
+  if (error == http::error::header_limit)
+    return reject(431, "headers_too_large", "the request header is too long", "send fewer or shorter headers");
+  if (error && error.category() == http::make_error_code(http::error::bad_method).category() &&
+      error != http::error::end_of_stream && error != http::error::partial_message)
     return reject(400, "not_http", "this is not an HTTP/1.1 request", "see api/openapi.yaml");
   if (error) return failed(error);
   auto& message = parser_->get();
   call.request.method = std::string(message.method_string());
   call.request.target = std::string(message.target());
-  for (const auto& field : message) call.request.headers.emplace_back(std::string(field.name_string()), std::string(field.value()));
+  for (const auto& field : message)
+    call.request.headers.emplace_back(std::string(field.name_string()), std::string(field.value()));
   keep_alive_ = parser_->keep_alive();
   if (!refused_by_policy()) read_body();
 }
@@ -170,7 +176,8 @@ bool HttpsSession::refused_by_policy() {
   if (parser_->chunked()) expected = policy.body_bytes_max;
   if (length.has_value()) expected = static_cast<size_t>(*length);
   if (expected > policy.body_bytes_max) {
-    reject(413, "too_large", "the body is longer than the " + std::to_string(policy.body_bytes_max) + " bytes allowed here",
+    reject(413, "too_large",
+           "the body is longer than the " + std::to_string(policy.body_bytes_max) + " bytes allowed here",
            "send less at once");
     return true;
   }
@@ -185,11 +192,12 @@ bool HttpsSession::refused_by_policy() {
 }
 
 void HttpsSession::read_body() {
-  // A slow link may take its time, but who has shown no certificate sends only a small enrolment: a drop of it at a time
-  // would hold a connection for free.
+  // A slow link may take its time, but who has shown no certificate sends only a small enrolment: a drop of it at a
+  // time would hold a connection for free.
   const ServerOptions& options = host_.options();
   const bool anonymous = call.peer.kind == Peer::Kind::kAnonymous;
-  body_deadline_ = std::chrono::steady_clock::now() + std::chrono::milliseconds(anonymous ? options.body_ms : options.body_total_ms);
+  body_deadline_ =
+      std::chrono::steady_clock::now() + std::chrono::milliseconds(anonymous ? options.body_ms : options.body_total_ms);
   if (!beast::iequals(find_header(call.request.headers, "expect"), "100-continue")) return read_body_part();
   static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
   asio::async_write(stream_, asio::buffer(kContinue), [self = shared_from_this()](ErrorCode error, size_t) {

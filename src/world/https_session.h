@@ -1,8 +1,8 @@
 #pragma once
 // HttpsSession: one connection of HttpsServer, from handshake to close. Only https_server.cpp includes this.
 //
-// handshake → (first byte → header → policy → body → submitted → answered)* → lingering close. Each arrow has a time limit.
-// All of it runs on the io thread; between submit() and answer() the database thread owns `call`.
+// handshake → (first byte → header → policy → body → submitted → answered)* → lingering close. Each arrow has a time
+// limit. All of it runs on the io thread; between submit() and answer() the database thread owns `call`.
 
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -45,8 +45,8 @@ class HttpsSession : public std::enable_shared_from_this<HttpsSession> {
   HttpsSession(boost::asio::ip::tcp::socket socket, boost::asio::ssl::context& tls, SessionHost& host);
   ~HttpsSession();
   void start();
-  void answer();           // call.response is complete
-  void close_if_idle();    // the server is stopping
+  void answer();         // call.response is complete
+  void close_if_idle();  // the server is stopping
   void close_now();
 
   ServerCall call;
@@ -76,7 +76,7 @@ class HttpsSession : public std::enable_shared_from_this<HttpsSession> {
   boost::beast::flat_buffer buffer_;
   std::optional<boost::beast::http::request_parser<boost::beast::http::string_body>> parser_;
   std::optional<boost::beast::http::response<boost::beast::http::string_body>> response_;
-  std::string from_;           // address of the other side, for logs
+  std::string from_;  // address of the other side, for logs
   size_t body_reserved_ = 0;
   std::chrono::steady_clock::time_point body_deadline_;
   bool idle_ = false;

@@ -33,7 +33,8 @@ class EchoService final : public Service {
     std::vector<std::string> wakes;
     for (ServerCall* call : calls) {
       const std::string& target = call->request.target;
-      call->response = HttpResponse{200, {{"X-Peer", call->peer.id}}, call->request.method + " " + target + " " + call->request.body};
+      call->response = HttpResponse{
+          200, {{"X-Peer", call->peer.id}}, call->request.method + " " + target + " " + call->request.body};
       if (target == "/v1/poll" && !call->resumed) {
         call->park_ms = 20'000;
         call->park_key = call->peer.id;
@@ -93,7 +94,8 @@ class Https : public testing::Test {
   }
   TlsIdentity node(const std::string& id) { return node(id, now_); }
   TlsIdentity anonymous() { return {ca_.certificate_pem(), "", ""}; }
-  Result<HttpResponse> call(const TlsIdentity& identity, const std::string& method, const std::string& target, std::string body = "") {
+  Result<HttpResponse> call(const TlsIdentity& identity, const std::string& method, const std::string& target,
+                            std::string body = "") {
     return https_call(endpoint_, identity, {method, target, {}, std::move(body)}, {.deadline_ms = 10'000});
   }
   // Sends `text` over TLS as node "n" and returns all that comes until the server closes.
@@ -161,7 +163,8 @@ TEST_F(Https, ForeignAndExpiredCertificatesAreRefused) {
   const TlsIdentity expired = node("gw-2", now_ - kNodeLifetimeSeconds - 10);
   // A server's certificate is not a client's, although the same CA made it.
   const Credential server = ca_.issue_server({}, now_).value();
-  for (const TlsIdentity& identity : {foreign, expired, TlsIdentity{ca_.certificate_pem(), server.certificate_pem, server.key_pem}}) {
+  for (const TlsIdentity& identity :
+       {foreign, expired, TlsIdentity{ca_.certificate_pem(), server.certificate_pem, server.key_pem}}) {
     const auto answer = call(identity, "GET", "/ping");
     ASSERT_FALSE(answer.ok());
     EXPECT_EQ(answer.error().code, Code::kDenied) << answer.error().text;
@@ -214,7 +217,8 @@ TEST_F(Https, OversizeIsRefused) {
   EXPECT_EQ(call(node("n"), "POST", "/v1/x", std::string(1'000, 'b'))->status, 200);
   EXPECT_EQ(call(node("n"), "POST", "/v1/x", std::string(1'001, 'b'))->status, 413);
   EXPECT_EQ(call(node("n"), "POST", "/v1/x", std::string(4'000'000, 'b'))->status, 413);
-  const auto header = https_call(endpoint_, node("n"), {"GET", "/v1/x", {{"X-Long", std::string(20'000, 'h')}}, ""}, {});
+  const auto header =
+      https_call(endpoint_, node("n"), {"GET", "/v1/x", {{"X-Long", std::string(20'000, 'h')}}, ""}, {});
   ASSERT_TRUE(header.ok()) << header.error().text;
   EXPECT_EQ(header->status, 431);
   EXPECT_EQ(server_->stats().requests, 1U);
@@ -224,7 +228,8 @@ TEST_F(Https, ChunkedOversizeIsRefused) {
   start();
   const std::string head = "POST /v1/x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
   const std::string chunk = "1f4\r\n" + std::string(500, 'c') + "\r\n";
-  EXPECT_TRUE(raw_call(head + chunk + chunk + "0\r\n\r\nGET /stop HTTP/1.1\r\nConnection: close\r\n\r\n").starts_with("HTTP/1.1 200"));
+  EXPECT_TRUE(raw_call(head + chunk + chunk + "0\r\n\r\nGET /stop HTTP/1.1\r\nConnection: close\r\n\r\n")
+                  .starts_with("HTTP/1.1 200"));
   EXPECT_TRUE(raw_call(head + chunk + chunk + chunk).starts_with("HTTP/1.1 413"));
 }
 
@@ -235,7 +240,8 @@ TEST_F(Https, WhatIsNotHttpIsToldSo) {
 
 TEST_F(Https, ClientBoundsTheAnswer) {
   start();
-  const auto answer = https_call(endpoint_, node("n"), {"POST", "/v1/x", {}, std::string(900, 'b')}, {.response_bytes_max = 100});
+  const auto answer =
+      https_call(endpoint_, node("n"), {"POST", "/v1/x", {}, std::string(900, 'b')}, {.response_bytes_max = 100});
   ASSERT_FALSE(answer.ok());
   EXPECT_EQ(answer.error().code, Code::kFull) << answer.error().text;
 }
@@ -313,7 +319,8 @@ TEST_F(Https, LongPollIsWokenByName) {
 TEST_F(Https, AnEmptyNameWakesAll) {
   start();
   std::vector<std::thread> pollers;
-  for (const char* name : {"gw-1", "gw-2"}) pollers.emplace_back([this, name] { EXPECT_EQ(call(node(name), "POST", "/v1/poll")->body, "woken"); });
+  for (const char* name : {"gw-1", "gw-2"})
+    pollers.emplace_back([this, name] { EXPECT_EQ(call(node(name), "POST", "/v1/poll")->body, "woken"); });
   service_.parked.acquire();
   service_.parked.acquire();
   EXPECT_EQ(call(node("n"), "POST", "/v1/wake/")->status, 200);
@@ -378,7 +385,8 @@ TEST_F(Https, DeadlineAndCancelEndAPendingCall) {
   ASSERT_FALSE(late.ok());
   EXPECT_EQ(late.error().code, Code::kUnavailable);
   int calls_count = 0;
-  awaiting.client.request({"POST", "/v1/poll", {}, ""}, {}, [&](Result<HttpResponse> result) { calls_count += !result.ok(); });
+  awaiting.client.request({"POST", "/v1/poll", {}, ""}, {},
+                          [&](Result<HttpResponse> result) { calls_count += !result.ok(); });
   EXPECT_TRUE(awaiting.client.busy());
   awaiting.client.cancel();
   awaiting.io.restart();
@@ -392,12 +400,15 @@ TEST(HttpsEndpoint, ReadsAddresses) {
   EXPECT_EQ(parse_endpoint("hub.local")->url(), "https://hub.local:7443");
   EXPECT_EQ(parse_endpoint("https://[::1]:7000")->host, "::1");
   EXPECT_NE(parse_endpoint("http://hub.local").error().text.find("plaintext"), std::string::npos);
-  for (const char* bad : {"", "https://", "https://h:0", "https://h:70000", "https://h:x", "https://h/path", "ftp://h", "https://[::1", "https://u@h"})
+  for (const char* bad : {"", "https://", "https://h:0", "https://h:70000", "https://h:x", "https://h/path", "ftp://h",
+                          "https://[::1", "https://u@h"})
     EXPECT_FALSE(parse_endpoint(bad).ok()) << bad;
 }
 
 TEST(HttpsEndpoint, NobodyThereSaysWhatToDo) {
-  const auto answer = https_call(Endpoint{"127.0.0.1", 1}, {CertificateAuthority::create("x", std::time(nullptr))->certificate_pem(), "", ""}, {}, {});
+  const auto answer =
+      https_call(Endpoint{"127.0.0.1", 1},
+                 {CertificateAuthority::create("x", std::time(nullptr))->certificate_pem(), "", ""}, {}, {});
   ASSERT_FALSE(answer.ok());
   EXPECT_EQ(answer.error().code, Code::kUnavailable);
   EXPECT_NE(answer.error().text.find("waybill hub"), std::string::npos) << answer.error().text;

@@ -125,8 +125,8 @@ Result<std::unique_ptr<MqttClient>> MqttClient::start(boost::asio::io_context& i
   impl->config = std::move(config);
   impl->on_message = std::move(on_message);
   impl->on_state = std::move(on_state);
-  impl->client =
-      mosquitto_new(impl->config.client_id.c_str(), /*clean_session=*/!impl->config.persistent || impl->config.topic.empty(), impl.get());
+  impl->client = mosquitto_new(impl->config.client_id.c_str(),
+                               /*clean_session=*/!impl->config.persistent || impl->config.topic.empty(), impl.get());
   if (impl->client == nullptr)
     return fail(Code::kInvalid, "MQTT client id '", impl->config.client_id, "' was refused by libmosquitto");
   auto self = std::unique_ptr<MqttClient>(new MqttClient(std::move(impl)));

@@ -17,10 +17,10 @@
 namespace wb::world {
 
 struct MqttConfig {
-  std::string url;        // mqtt://host[:1883]; mqtts://host[:8883] needs ca_file
-  std::string client_id;  // names the persistent session; two clients with one id disconnect each other
-  bool persistent = true; // the broker keeps messages for this client while it is away
-  std::string topic;      // subscribed; "" = publish only
+  std::string url;         // mqtt://host[:1883]; mqtts://host[:8883] needs ca_file
+  std::string client_id;   // names the persistent session; two clients with one id disconnect each other
+  bool persistent = true;  // the broker keeps messages for this client while it is away
+  std::string topic;       // subscribed; "" = publish only
   int qos = 1;
   int version = 4;  // 4 = 3.1.1, 5 = 5
   std::string username;

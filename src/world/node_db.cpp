@@ -11,7 +11,8 @@ namespace wb::world {
 namespace {
 
 constexpr int kLayout = 1;  // PRAGMA user_version, since 0.1
-constexpr const char* kStateSql = "CREATE TABLE state(key TEXT PRIMARY KEY, value BLOB NOT NULL, crc INTEGER NOT NULL) WITHOUT ROWID";
+constexpr const char* kStateSql =
+    "CREATE TABLE state(key TEXT PRIMARY KEY, value BLOB NOT NULL, crc INTEGER NOT NULL) WITHOUT ROWID";
 
 std::string records_name(uint8_t lane) { return "records_" + std::to_string(lane); }
 std::string records_sql(uint8_t lane) {
@@ -35,7 +36,8 @@ void bind_blob(sqlite3_stmt* statement, int index, std::string_view bytes) {
 std::string_view column(sqlite3_stmt* statement, int index) {
   const void* data = sqlite3_column_blob(statement, index);
   const int size = sqlite3_column_bytes(statement, index);
-  return data == nullptr ? std::string_view() : std::string_view(static_cast<const char*>(data), static_cast<size_t>(size));
+  return data == nullptr ? std::string_view()
+                         : std::string_view(static_cast<const char*>(data), static_cast<size_t>(size));
 }
 
 bool is_record_key(std::string_view key) {
@@ -46,7 +48,8 @@ bool is_record_key(std::string_view key) {
 
 Error NodeDb::error(int result, std::string_view what) const {
   std::string detail = database_ == nullptr ? sqlite3_errstr(result) : sqlite3_errmsg(database_);
-  if (const int system = database_ == nullptr ? 0 : sqlite3_system_errno(database_); system != 0 && (result & 0xFF) == SQLITE_IOERR)
+  if (const int system = database_ == nullptr ? 0 : sqlite3_system_errno(database_);
+      system != 0 && (result & 0xFF) == SQLITE_IOERR)
     detail += std::string(" (") + std::strerror(system) + ")";
   return fail(sqlite_code(result), path_, ": ", std::string(what), ": ", detail);
 }
@@ -93,7 +96,8 @@ Result<std::unique_ptr<NodeDb>> NodeDb::open(const std::string& path, const Limi
   WB_CHECK(db->connect());
   WB_CHECK(db->configure(limits));
   WB_CHECK(db->check_schema());
-  // Frames of a transaction whose sync failed may have been found in the log: they count only once they are in the file.
+  // Frames of a transaction whose sync failed may have been found in the log: they count only once they are in the
+  // file.
   WB_CHECK(db->checkpoint());
   return db;
 }
@@ -110,10 +114,11 @@ Status NodeDb::connect() {
 }
 
 Status NodeDb::configure(const Limits& limits) {
-  // Exclusive: one connection, one process; the log's index then lives in memory, and Debian's WAL-reset fault cannot occur.
-  for (const char* sql : {"PRAGMA locking_mode=EXCLUSIVE", "PRAGMA page_size=4096", "PRAGMA journal_mode=WAL",
-                          "PRAGMA synchronous=FULL", "PRAGMA temp_store=MEMORY", "PRAGMA cache_size=-512",
-                          "PRAGMA mmap_size=0", "PRAGMA cell_size_check=ON"})
+  // Exclusive: one connection, one process; the log's index then lives in memory, and Debian's WAL-reset fault cannot
+  // occur.
+  for (const char* sql :
+       {"PRAGMA locking_mode=EXCLUSIVE", "PRAGMA page_size=4096", "PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL",
+        "PRAGMA temp_store=MEMORY", "PRAGMA cache_size=-512", "PRAGMA mmap_size=0", "PRAGMA cell_size_check=ON"})
     WB_CHECK(execute(sql));
   WB_CHECK(execute("PRAGMA max_page_count=" + std::to_string(limits.file_bytes_max / kNodePageBytes)));
   WB_CHECK(execute("PRAGMA wal_autocheckpoint=" + std::to_string(limits.wal_bytes_max / kNodePageBytes)));
@@ -123,8 +128,9 @@ Status NodeDb::configure(const Limits& limits) {
 Status NodeDb::check_schema() {
   WB_TRY(const int64_t layout, number("PRAGMA user_version"));
   if (layout > kLayout)
-    return fail(Code::kUnsupported, path_, ": written by a newer Waybill (layout ", std::to_string(layout), "; this one knows ",
-                std::to_string(kLayout), "). Run the newer agent, or move the file away to start empty");
+    return fail(Code::kUnsupported, path_, ": written by a newer Waybill (layout ", std::to_string(layout),
+                "; this one knows ", std::to_string(kLayout),
+                "). Run the newer agent, or move the file away to start empty");
   WB_TRY(const int64_t tables, number("SELECT count(*) FROM sqlite_schema"));
   if (layout == 0 && tables == 0) {
     WB_CHECK(begin());
@@ -189,7 +195,8 @@ bool NodeDb::rollback() {
 std::optional<StoredRow> NodeDb::row_of(sqlite3_stmt* statement, NodeTable table, uint8_t lane, std::string* key_out) {
   StoredRow row;
   row.table = table;
-  row.key = table == NodeTable::kRecords ? record_key(lane, sqlite3_column_int64(statement, 0)) : std::string(column(statement, 0));
+  row.key = table == NodeTable::kRecords ? record_key(lane, sqlite3_column_int64(statement, 0))
+                                         : std::string(column(statement, 0));
   *key_out = row.key;
   const std::string_view value = column(statement, 1);
   const auto crc = static_cast<uint64_t>(sqlite3_column_int64(statement, 2));
@@ -231,7 +238,8 @@ Result<StoredState> NodeDb::read_all() {
   if (damaged.empty()) return found;
   WB_CHECK(begin());
   for (const StoreOp& op : damaged) {
-    if (op.table == NodeTable::kRecords && !is_record_key(op.key)) return fail(Code::kCorrupt, path_, ": a row has an impossible number");
+    if (op.table == NodeTable::kRecords && !is_record_key(op.key))
+      return fail(Code::kCorrupt, path_, ": a row has an impossible number");
     WB_CHECK(apply(op));
   }
   WB_CHECK(commit());
@@ -319,14 +327,16 @@ void NodeSalvage::read_lane(uint8_t lane) {
   const std::string select = "SELECT seq,value,crc FROM " + records_name(lane);
   const int64_t low = scan(NodeTable::kRecords, lane, select + " ORDER BY seq");
   if (clean_end_) return;
-  const int64_t high = scan(NodeTable::kRecords, lane, select + " WHERE seq>" + std::to_string(low) + " ORDER BY seq DESC");
+  const int64_t high =
+      scan(NodeTable::kRecords, lane, select + " WHERE seq>" + std::to_string(low) + " ORDER BY seq DESC");
   if (clean_end_) return;
   auto probe = db_->prepare(select + " WHERE seq=?1");
   if (!probe.ok()) return;
   // Where the other end is not known, a long run of misses is taken for it.
   const int64_t end = low + static_cast<int64_t>(kProbesMax);
   int64_t misses = 0;
-  for (int64_t seq = low + 1; seq < (high > low ? std::min(high, end) : end) && (high > low || misses < kMissesMax); ++seq) {
+  for (int64_t seq = low + 1; seq < (high > low ? std::min(high, end) : end) && (high > low || misses < kMissesMax);
+       ++seq) {
     sqlite3_reset(probe->get());
     sqlite3_bind_int64(probe->get(), 1, seq);
     const bool hit = sqlite3_step(probe->get()) == SQLITE_ROW;

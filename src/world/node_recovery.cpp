@@ -17,7 +17,11 @@ constexpr uint64_t kAbsurdFactor = 4;  // a file this many times its cap is not 
 
 struct Names {
   explicit Names(const std::string& in)
-      : folder(in), db(in + "/outbox.db"), partial(db + ".partial"), salvaged(db + ".salvaged"), suspect(db + ".suspect") {}
+      : folder(in),
+        db(in + "/outbox.db"),
+        partial(db + ".partial"),
+        salvaged(db + ".salvaged"),
+        suspect(db + ".suspect") {}
   std::string folder, db, partial, salvaged, suspect;
 };
 
@@ -86,7 +90,8 @@ Result<std::string> finish_earlier(const Names& names, uint32_t kept) {
   return aside;
 }
 
-// Makes outbox.db.salvaged from what can be read of outbox.db. Returns how many rows are known to be damaged, at least 1.
+// Makes outbox.db.salvaged from what can be read of outbox.db. Returns how many rows are known to be damaged, at
+// least 1.
 Result<uint64_t> salvage(const Names& names, const NodeDb::Limits& limits, bool readable) {
   std::vector<StoreOp> rows;
   uint64_t damaged = 1;

@@ -1,6 +1,6 @@
 #pragma once
-// Opening the node's file whatever is in it. A damaged file is copied, as far as it can be read, beside itself and only then
-// set aside; each step is a rename, so that a crash in the middle is finished by the next start (Q5, Q6):
+// Opening the node's file whatever is in it. A damaged file is copied, as far as it can be read, beside itself and only
+// then set aside; each step is a rename, so that a crash in the middle is finished by the next start (Q5, Q6):
 //
 //   outbox.db.partial   the copy in the making; removed by the next start
 //   outbox.db.salvaged  the copy, whole and synced; takes the place of outbox.db

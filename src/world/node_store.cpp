@@ -29,7 +29,8 @@ uint64_t bytes_of(const std::vector<StoreOp>& ops) {
 uint64_t ordinary_bytes_of(const std::vector<StoreOp>& ops) {
   uint64_t bytes = 0;
   for (const StoreOp& op : ops)
-    if (op.table == NodeTable::kRecords && !op.erase && !op.key.empty() && op.key[0] != 1) bytes += op.value.size() + kRowOverheadBytes;
+    if (op.table == NodeTable::kRecords && !op.erase && !op.key.empty() && op.key[0] != 1)
+      bytes += op.value.size() + kRowOverheadBytes;
   return bytes;
 }
 
@@ -78,7 +79,8 @@ struct NodeStore::Impl {
 
 Result<NodeStore::Opened> NodeStore::open(const Options& options, OnCompletion on_completion) {
   if (options.file_bytes_max < kFileBytesMin)
-    return fail(Code::kInvalid, "the outbox file is limited to ", std::to_string(options.file_bytes_max), " bytes; give at least 1MiB");
+    return fail(Code::kInvalid, "the outbox file is limited to ", std::to_string(options.file_bytes_max),
+                " bytes; give at least 1MiB");
   const std::string folder = options.data_dir.string();
   WB_CHECK(make_folders(folder));
   WB_TRY(FolderLock lock, FolderLock::take(folder, options.owner));
@@ -201,12 +203,13 @@ std::optional<Error> NodeStore::Impl::check_room(const Ticket* first, size_t cou
   for (size_t i = 0; i < count; ++i) ordinary_bytes += ordinary_bytes_of(first[i].ops);
   if (ordinary_bytes == 0) return std::nullopt;
   if (db->used_bytes() + ordinary_bytes + kReserveBytes > options.file_bytes_max)
-    return fail(Code::kFull, "the outbox file has reached its limit of ", std::to_string(options.file_bytes_max), " bytes");
+    return fail(Code::kFull, "the outbox file has reached its limit of ", std::to_string(options.file_bytes_max),
+                " bytes");
   struct statvfs disk {};
   if (options.free_bytes_floor == 0 || ::statvfs(options.data_dir.c_str(), &disk) != 0) return std::nullopt;
   if (uint64_t{disk.f_bavail} * disk.f_frsize < options.free_bytes_floor + ordinary_bytes)
-    return fail(Code::kUnavailable, "the disk of ", options.data_dir.string(), " has less than ", std::to_string(options.free_bytes_floor),
-                " bytes left; free some: the agent goes on by itself");
+    return fail(Code::kUnavailable, "the disk of ", options.data_dir.string(), " has less than ",
+                std::to_string(options.free_bytes_floor), " bytes left; free some: the agent goes on by itself");
   return std::nullopt;
 }
 

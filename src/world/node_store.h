@@ -2,18 +2,20 @@
 // NodeStore: the node's one durable file, `outbox.db` in the data directory: SQLite, one connection, one writer thread.
 //
 // submit() queues a ticket's ops; the writer commits all that is queued in one transaction (group commit) with
-// synchronous=FULL, and then reports Completion{through}: every ticket up to it is durable (H1, Q1). Tickets are numbered from
-// 1 without holes. If ticket n fails, it and everything submitted after it is refused until n is submitted again: durable is
-// always a prefix. A failed ticket may still be found after a restart (its sync failed, its bytes arrived): ops are
-// idempotent, so submitting them again is right in both cases. No ticket is reported durable after a failed sync (Q7).
+// synchronous=FULL, and then reports Completion{through}: every ticket up to it is durable (H1, Q1). Tickets are
+// numbered from 1 without holes. If ticket n fails, it and everything submitted after it is refused until n is
+// submitted again: durable is always a prefix. A failed ticket may still be found after a restart (its sync failed, its
+// bytes arrived): ops are idempotent, so submitting them again is right in both cases. No ticket is reported durable
+// after a failed sync (Q7).
 //
-// What is on the disk never stops a start (Q5): rows whose CRC32C does not match are removed and counted; a damaged file is
-// set aside as outbox.db.damaged-N (the newest two are kept), what can still be read of it is copied to a fresh one, and the
-// rest is counted as damaged. A file larger than four times its cap is set aside unread.
+// What is on the disk never stops a start (Q5): rows whose CRC32C does not match are removed and counted; a damaged
+// file is set aside as outbox.db.damaged-N (the newest two are kept), what can still be read of it is copied to a fresh
+// one, and the rest is counted as damaged. A file larger than four times its cap is set aside unread.
 //
 // Space: the file never exceeds file_bytes_max (max_page_count); record puts of other lanes than critical stop
-// kReserveBytes earlier and when the disk has less than free_bytes_floor left, so that state and critical events still fit
-// (R1). The first ends as Code::kFull, a disk without room as kUnavailable. The WAL beside it is kept near wal_bytes_max plus the largest group.
+// kReserveBytes earlier and when the disk has less than free_bytes_floor left, so that state and critical events still
+// fit (R1). The first ends as Code::kFull, a disk without room as kUnavailable. The WAL beside it is kept near
+// wal_bytes_max plus the largest group.
 //
 // Threads: submit, load and stats may be called from any thread; callbacks run on the writer thread and must not block.
 
@@ -38,15 +40,16 @@ class NodeStore {
   static constexpr uint32_t kDamagedKept = 2;
 
   struct Options {
-    std::filesystem::path data_dir;          // made if it is not there
-    uint64_t file_bytes_max = 16U << 20;     // ≥ 1 MiB
+    std::filesystem::path data_dir;       // made if it is not there
+    uint64_t file_bytes_max = 16U << 20;  // ≥ 1 MiB
     uint64_t wal_bytes_max = 256U << 10;
-    uint64_t free_bytes_floor = 0;           // of the file system
-    std::string owner = "waybill-agent";     // named in the error if the directory is in use
+    uint64_t free_bytes_floor = 0;        // of the file system
+    std::string owner = "waybill-agent";  // named in the error if the directory is in use
   };
   struct Completion {
     uint64_t ticket = 0;         // stored: all up to this one; failed: this one and all after it
-    std::optional<Error> error;  // kFull: the file is at its cap; kUnavailable: no disk space; kCorrupt: restart, the next open repairs; else I/O
+    std::optional<Error> error;  // kFull: the file is at its cap; kUnavailable: no disk space; kCorrupt: restart, the
+                                 // next open repairs; else I/O
   };
   using OnCompletion = std::function<void(Completion)>;
   // Rows that were found intact, with their whole values; those missing or damaged are absent.
@@ -56,10 +59,10 @@ class NodeStore {
     uint64_t commits = 0;
     uint64_t tickets = 0;
     uint64_t failures = 0;
-    uint64_t bytes = 0;          // of ops written
-    double commit_seconds = 0;   // time spent in COMMIT: the syncs
+    uint64_t bytes = 0;         // of ops written
+    double commit_seconds = 0;  // time spent in COMMIT: the syncs
     uint64_t file_bytes = 0;
-    uint64_t used_bytes = 0;     // pages in use
+    uint64_t used_bytes = 0;  // pages in use
   };
 
   struct Opened;

@@ -62,7 +62,9 @@ std::string value_of(uint64_t seq, size_t bytes) {
 StoreOp put(uint8_t lane, uint64_t seq, size_t bytes = 200) {
   return {NodeTable::kRecords, key_of(lane, seq), value_of(seq, bytes), false};
 }
-StoreOp put_state(std::string key, std::string value) { return {NodeTable::kState, std::move(key), std::move(value), false}; }
+StoreOp put_state(std::string key, std::string value) {
+  return {NodeTable::kState, std::move(key), std::move(value), false};
+}
 
 // A store and the completions it reported.
 struct Session {
@@ -129,7 +131,8 @@ NodeStore::Options in(const Folder& folder) { return {.data_dir = folder.path, .
 
 void fill(const Folder& folder, int count) {
   Session session(in(folder));
-  for (int i = 1; i <= count; ++i) ASSERT_TRUE(session.write({put(2, static_cast<uint64_t>(i)), put_state("counter", std::to_string(i))}));
+  for (int i = 1; i <= count; ++i)
+    ASSERT_TRUE(session.write({put(2, static_cast<uint64_t>(i)), put_state("counter", std::to_string(i))}));
 }
 
 TEST(NodeStore, KeepsRowsInOrderAcrossARestart) {  // H1
@@ -184,7 +187,8 @@ TEST(NodeStore, WhatWasReportedDurableSurvivesKill9) {  // Q1 Q2: acked survives
     }
     ::close(pipe_fds[1]);
     uint64_t reported = 0, ticket = 0;
-    while (reported < 20 + round * 90 && ::read(pipe_fds[0], &ticket, sizeof ticket) == sizeof ticket) reported = ticket;
+    while (reported < 20 + round * 90 && ::read(pipe_fds[0], &ticket, sizeof ticket) == sizeof ticket)
+      reported = ticket;
     ASSERT_EQ(::kill(child, SIGKILL), 0);
     while (::read(pipe_fds[0], &ticket, sizeof ticket) == sizeof ticket) reported = ticket;
     int status = 0;
@@ -489,7 +493,8 @@ TEST(NodeStore, AForeignDatabaseIsSetAside) {
   Folder folder;
   sqlite3* other = nullptr;
   ASSERT_EQ(sqlite3_open(folder.db().c_str(), &other), SQLITE_OK);
-  ASSERT_EQ(sqlite3_exec(other, "CREATE TABLE other(x); INSERT INTO other VALUES(1)", nullptr, nullptr, nullptr), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(other, "CREATE TABLE other(x); INSERT INTO other VALUES(1)", nullptr, nullptr, nullptr),
+            SQLITE_OK);
   sqlite3_close(other);
   Session session(in(folder));
   ASSERT_TRUE(session.store);

@@ -65,9 +65,11 @@ Result<std::string> subject_alternatives(std::vector<std::string> hosts) {
     if (std::find(seen.begin(), seen.end(), host) != seen.end()) continue;
     seen.push_back(host);
     const bool address = is_address(host);
-    const char* allowed = address ? "0123456789abcdefABCDEF.:" : "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-*_";
+    const char* allowed =
+        address ? "0123456789abcdefABCDEF.:" : "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-*_";
     if (host.empty() || host.size() > 253 || host.find_first_not_of(allowed) != std::string::npos)
-      return fail(Code::kInvalid, "'", host, "' is not a host name or IP address; give --host as in hub.example.com or 10.0.0.5");
+      return fail(Code::kInvalid, "'", host,
+                  "' is not a host name or IP address; give --host as in hub.example.com or 10.0.0.5");
     text += (text.empty() ? "" : ",") + std::string(address ? "IP:" : "DNS:") + host;
   }
   return text;
@@ -99,7 +101,8 @@ Status fill(X509* certificate, X509* issuer, EVP_PKEY* subject_key, const Plan& 
   if (X509_set_issuer_name(certificate, X509_get_subject_name(issuer)) != 1) return openssl_error("set the issuer");
   if (X509_set_pubkey(certificate, subject_key) != 1) return openssl_error("set the public key");
   const bool authority = plan.extended_usage.empty();
-  WB_CHECK(add_extension(certificate, issuer, NID_basic_constraints, authority ? "critical,CA:TRUE,pathlen:0" : "critical,CA:FALSE"));
+  WB_CHECK(add_extension(certificate, issuer, NID_basic_constraints,
+                         authority ? "critical,CA:TRUE,pathlen:0" : "critical,CA:FALSE"));
   WB_CHECK(add_extension(certificate, issuer, NID_key_usage, "critical," + plan.key_usage));
   WB_CHECK(add_extension(certificate, issuer, NID_subject_key_identifier, "hash"));
   if (authority) return ok_status();
@@ -109,8 +112,8 @@ Status fill(X509* certificate, X509* issuer, EVP_PKEY* subject_key, const Plan& 
   return ok_status();
 }
 
-Result<std::string> sign_new(const std::string& ca_certificate_pem, const std::string& ca_key_pem, EVP_PKEY* subject_key,
-                             const Plan& plan) {
+Result<std::string> sign_new(const std::string& ca_certificate_pem, const std::string& ca_key_pem,
+                             EVP_PKEY* subject_key, const Plan& plan) {
   WB_TRY(const CertificatePtr issuer, parse_certificate(ca_certificate_pem));
   WB_TRY(const KeyPtr issuer_key, parse_key(ca_key_pem));
   const CertificatePtr certificate(X509_new());
@@ -270,7 +273,8 @@ Result<Credential> CertificateAuthority::issue_admin(std::string_view name, int6
   return credential;
 }
 
-Result<std::string> CertificateAuthority::issue_node(std::string_view csr_der, std::string_view node_id, int64_t now) const {
+Result<std::string> CertificateAuthority::issue_node(std::string_view csr_der, std::string_view node_id,
+                                                     int64_t now) const {
   WB_TRY(const RequestPtr request, parse_csr(csr_der));
   const Plan plan{node_id, "node", now, kNodeLifetimeSeconds, "digitalSignature", "clientAuth", ""};
   return sign_new(certificate_pem_, key_pem_, X509_REQ_get0_pubkey(request.get()), plan);

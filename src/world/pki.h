@@ -1,7 +1,7 @@
 #pragma once
-// pki: the hub's own certificate authority and everything that makes keys. P-256 certificates for TLS, Ed25519 seeds for
-// publishers. A private key is made where it is used and never travels (promise I1): a node sends a signing request and
-// gets a certificate back.
+// pki: the hub's own certificate authority and everything that makes keys. P-256 certificates for TLS, Ed25519 seeds
+// for publishers. A private key is made where it is used and never travels (promise I1): a node sends a signing request
+// and gets a certificate back.
 //
 // Certificates say who somebody is in two fields: OU = kind ("server", "admin", "node"), CN = name or node id.
 // Times are Unix seconds and are given by the caller. PEM and DER are plain strings. Any thread may call at once.

@@ -29,7 +29,8 @@ TEST(Pki, IssuesWhatOpensslAccepts) {
   EXPECT_TRUE(verifies(server.certificate_pem, ca.certificate_pem(), X509_PURPOSE_SSL_SERVER, kNow));
   EXPECT_FALSE(verifies(server.certificate_pem, ca.certificate_pem(), X509_PURPOSE_SSL_CLIENT, kNow));
   const CertificatePtr certificate = parse_certificate(server.certificate_pem).value();
-  for (const char* host : {"hub.local", "localhost"}) EXPECT_EQ(X509_check_host(certificate.get(), host, 0, 0, nullptr), 1) << host;
+  for (const char* host : {"hub.local", "localhost"})
+    EXPECT_EQ(X509_check_host(certificate.get(), host, 0, 0, nullptr), 1) << host;
   for (const char* address : {"10.0.0.5", "127.0.0.1", "::1"})
     EXPECT_EQ(X509_check_ip_asc(certificate.get(), address, 0), 1) << address;
   EXPECT_EQ(X509_check_host(certificate.get(), "evil.example", 0, 0, nullptr), 0);
@@ -84,7 +85,8 @@ TEST(Pki, ForeignAuthorityIsNotOurs) {
   EXPECT_NE(ours.pin(), other.pin());
   EXPECT_EQ(ours.pin(), certificate_pin(ours.certificate_pem()).value());
   EXPECT_EQ(ours.pin().size(), 32U);
-  EXPECT_FALSE(verifies(other.issue_admin("a", kNow)->certificate_pem, ours.certificate_pem(), X509_PURPOSE_SSL_CLIENT, kNow));
+  EXPECT_FALSE(
+      verifies(other.issue_admin("a", kNow)->certificate_pem, ours.certificate_pem(), X509_PURPOSE_SSL_CLIENT, kNow));
   EXPECT_FALSE(CertificateAuthority::load(ours.certificate_pem(), other.key_pem()).ok());
   EXPECT_TRUE(CertificateAuthority::load(ours.certificate_pem(), ours.key_pem()).ok());
 }

@@ -17,19 +17,20 @@ constexpr int kCacheKib = 64 * 1024;
 constexpr int kCheckpointPages = 4'000;
 
 // Table names in SQL are the words of base/rows.h; persisted (since 0.1).
-constexpr std::array<const char*, 14> kTableNames = {nullptr,     "meta",    "nodes",     "tokens", "releases", "artifacts", "rollouts",
-                                                     "exposure", "streams", "records", "telemetry", "audit",  "events",   "schemas"};
+constexpr std::array<const char*, 14> kTableNames = {nullptr,     "meta",     "nodes",    "tokens",  "releases",
+                                                     "artifacts", "rollouts", "exposure", "streams", "records",
+                                                     "telemetry", "audit",    "events",   "schemas"};
 static_assert(static_cast<size_t>(Table::kSchemas) + 1 == kTableNames.size());
 
 Error sqlite_error(sqlite3* database, int result, const std::string& path, std::string_view what) {
   const Code code = sqlite_code(result);
   std::string advice;
   if (code == Code::kCorrupt)
-    advice = ". Nothing was changed. Stop the hub, copy the file, then restore a backup or salvage it with: sqlite3 " + path +
-             " .recover | sqlite3 recovered.db";
+    advice = ". Nothing was changed. Stop the hub, copy the file, then restore a backup or salvage it with: sqlite3 " +
+             path + " .recover | sqlite3 recovered.db";
   if (code == Code::kFull) advice = "; free some space on that disk: the hub goes on by itself";
-  return fail(code, "hub database ", path, ": ", what, ": ", database == nullptr ? sqlite3_errstr(result) : sqlite3_errmsg(database),
-              advice);
+  return fail(code, "hub database ", path, ": ", what, ": ",
+              database == nullptr ? sqlite3_errstr(result) : sqlite3_errmsg(database), advice);
 }
 
 struct Finalize {
@@ -50,7 +51,8 @@ void bind_bytes(sqlite3_stmt* statement, int index, std::string_view bytes) {
 std::string_view column(sqlite3_stmt* statement, int index) {
   const void* data = sqlite3_column_blob(statement, index);
   const int size = sqlite3_column_bytes(statement, index);
-  return data == nullptr ? std::string_view() : std::string_view(static_cast<const char*>(data), static_cast<size_t>(size));
+  return data == nullptr ? std::string_view()
+                         : std::string_view(static_cast<const char*>(data), static_cast<size_t>(size));
 }
 
 }  // namespace
@@ -89,8 +91,9 @@ Status SqliteRows::Impl::execute(const char* sql) {
 }
 
 Status SqliteRows::Impl::open() {
-  const int opened = sqlite3_open_v2(path_.c_str(), &database_,
-                                     SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
+  const int opened = sqlite3_open_v2(
+      path_.c_str(), &database_,
+      SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
   if (opened != SQLITE_OK) return sqlite_error(database_, opened, path_, "open");
   // Exclusive: one connection, one process; the index of the log then lives in memory and cannot be torn by another.
   WB_CHECK(execute("PRAGMA locking_mode=EXCLUSIVE"));
@@ -107,8 +110,9 @@ Status SqliteRows::Impl::open() {
   const int read = sqlite3_exec(database_, "PRAGMA user_version", read_version, &version, nullptr);
   if (read != SQLITE_OK) return sqlite_error(database_, read, path_, "read the version");
   if (version > kSchemaVersion)
-    return fail(Code::kUnsupported, "hub database ", path_, " was written by a newer Waybill (layout ", std::to_string(version),
-                ", this one knows ", std::to_string(kSchemaVersion), "); start that version, or restore an older backup");
+    return fail(Code::kUnsupported, "hub database ", path_, " was written by a newer Waybill (layout ",
+                std::to_string(version), ", this one knows ", std::to_string(kSchemaVersion),
+                "); start that version, or restore an older backup");
   WB_CHECK(execute("BEGIN IMMEDIATE"));
   for (size_t i = 1; i < kTableNames.size(); ++i) {
     const std::string sql = std::string("CREATE TABLE IF NOT EXISTS ") + kTableNames[i] +
@@ -173,7 +177,8 @@ void SqliteRows::rollback() {
   WB_ASSERT(impl_->in_transaction_);
   impl_->in_transaction_ = false;
   // Some faults (disk full, I/O) have rolled back already; then there is nothing to undo and this is no error.
-  if (sqlite3_get_autocommit(impl_->database_) == 0) sqlite3_exec(impl_->database_, "ROLLBACK", nullptr, nullptr, nullptr);
+  if (sqlite3_get_autocommit(impl_->database_) == 0)
+    sqlite3_exec(impl_->database_, "ROLLBACK", nullptr, nullptr, nullptr);
 }
 
 bool SqliteRows::faulted() const { return impl_->first_fault_.has_value(); }

@@ -1,8 +1,8 @@
 #pragma once
 // SqliteRows: the hub's storage port (base/rows.h) over one SQLite file: WAL, synchronous=FULL, one connection.
 //
-// A storage fault inside a transaction makes reads answer "nothing" and commit() fail with the first fault; nothing of that
-// transaction then happened. One thread at a time.
+// A storage fault inside a transaction makes reads answer "nothing" and commit() fail with the first fault; nothing of
+// that transaction then happened. One thread at a time.
 
 #include <memory>
 #include <string>
@@ -14,14 +14,14 @@ namespace wb::world {
 
 class SqliteRows final : public Rows {
  public:
-  // Makes the file if it is not there. kCorrupt if it cannot be read as a database: the error says what to do; nothing is
-  // dropped silently. kUnsupported if a newer version wrote it. The caller holds the folder's lock (world/files.h).
+  // Makes the file if it is not there. kCorrupt if it cannot be read as a database: the error says what to do; nothing
+  // is dropped silently. kUnsupported if a newer version wrote it. The caller holds the folder's lock (world/files.h).
   static Result<std::unique_ptr<SqliteRows>> open(const std::string& path);
   ~SqliteRows() override;
 
   // Every read and write stands between begin() and commit() or rollback().
   Status begin();
-  Status commit();   // durable when it returns ok; on failure everything since begin() is undone
+  Status commit();  // durable when it returns ok; on failure everything since begin() is undone
   void rollback();
   bool faulted() const;  // since begin()
 

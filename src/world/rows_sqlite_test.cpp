@@ -42,7 +42,10 @@ Found scan_rows(Rows& rows, Table table, const std::string& prefix, const std::s
 
 std::string random_text(Prng& prng, size_t size_max) {
   std::string text(prng.below(size_max + 1), '\0');
-  for (char& byte : text) byte = "\0\x01\x7f\x80\xff""a"[prng.below(6)];  // few values: keys meet often
+  for (char& byte : text)
+    byte =
+        "\0\x01\x7f\x80\xff"
+        "a"[prng.below(6)];  // few values: keys meet often
   return text;
 }
 

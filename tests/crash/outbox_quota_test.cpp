@@ -1,5 +1,5 @@
-// The outbox's arithmetic against the real file: what it calls full must fit, whatever the sizes and however evictions have
-// thinned the pages (Q8). The store refuses nothing; the file stays within its cap.
+// The outbox's arithmetic against the real file: what it calls full must fit, whatever the sizes and however evictions
+// have thinned the pages (Q8). The store refuses nothing; the file stays within its cap.
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
@@ -28,12 +28,13 @@ uint64_t overflow(const Sizes& sizes, const fs::path& folder) {
   std::condition_variable changed;
   uint64_t stored = 0;
   std::optional<Error> error;
-  auto opened = world::NodeStore::open({.data_dir = folder, .file_bytes_max = kFileBytes}, [&](world::NodeStore::Completion completion) {
-    const std::lock_guard guard(mutex);
-    stored = completion.ticket;
-    error = completion.error;
-    changed.notify_all();
-  });
+  auto opened = world::NodeStore::open({.data_dir = folder, .file_bytes_max = kFileBytes},
+                                       [&](world::NodeStore::Completion completion) {
+                                         const std::lock_guard guard(mutex);
+                                         stored = completion.ticket;
+                                         error = completion.error;
+                                         changed.notify_all();
+                                       });
   if (!opened.ok()) ADD_FAILURE() << opened.error().text;
   auto box = outbox::Outbox::open({.bytes_max = kFileBytes}, opened->found, {});
   Prng prng(sizes.largest);
@@ -64,8 +65,9 @@ uint64_t overflow(const Sizes& sizes, const fs::path& folder) {
 }
 
 TEST(OutboxQuota, WhatTheOutboxHoldsFitsItsFile) {  // Q8
-  for (const Sizes& sizes : {Sizes{"tiny", 20, 60}, Sizes{"small", 100, 300}, Sizes{"mixed", 50, 3'000}, Sizes{"half pages", 1'900, 2'100},
-                             Sizes{"pages", 3'500, 5'000}, Sizes{"large", 20'000, 60'000}}) {
+  for (const Sizes& sizes :
+       {Sizes{"tiny", 20, 60}, Sizes{"small", 100, 300}, Sizes{"mixed", 50, 3'000}, Sizes{"half pages", 1'900, 2'100},
+        Sizes{"pages", 3'500, 5'000}, Sizes{"large", 20'000, 60'000}}) {
     std::string pattern = (fs::temp_directory_path() / "wb-quota-XXXXXX").string();
     const fs::path folder = ::mkdtemp(pattern.data());
     const uint64_t percent = overflow(sizes, folder);

@@ -23,7 +23,8 @@ std::string read_credential(const std::string& folder, const char* name) {
   const auto bytes = world::read_file(folder + "/" + name, kCredentialBytesMax);
   if (bytes.ok()) return *bytes;
   throw Exit{kBadConfiguration, bytes.error().text +
-                                    "; the credentials folder is DATA_DIR/admin of the hub: copy it, and give it with --credentials or WAYBILL_CREDENTIALS"};
+                                    "; the credentials folder is DATA_DIR/admin of the hub: copy it, and give it with "
+                                    "--credentials or WAYBILL_CREDENTIALS"};
 }
 
 void check_validity(const std::string& folder, const std::string& certificate_pem) {
@@ -31,7 +32,8 @@ void check_validity(const std::string& folder, const std::string& certificate_pe
   if (!facts.ok()) throw Exit{kBadConfiguration, folder + "/cert.pem: " + facts.error().text};
   const int64_t now_ms = unix_ms_now();
   if (facts->not_after * 1'000 < now_ms)
-    throw Exit{kBadConfiguration, "the admin credential in " + folder + " expired " + age(facts->not_after * 1'000, now_ms) +
+    throw Exit{kBadConfiguration, "the admin credential in " + folder + " expired " +
+                                      age(facts->not_after * 1'000, now_ms) +
                                       "; start the hub again: it renews DATA_DIR/admin, then copy that folder here"};
 }
 
@@ -50,8 +52,12 @@ std::string failure_text(const HttpRequest& request, const HttpResponse& respons
 
 void add_hub_options(CLI::App& app, HubOptions& options) {
   app.add_option("--hub", options.hub, "address of the hub, https://host:port")->envname("WAYBILL_HUB")->group("Hub");
-  app.add_option("--credentials", options.credentials, "folder with the admin credential")->envname("WAYBILL_CREDENTIALS")->group("Hub");
-  app.add_option("--data-dir", options.data_dir, "on the hub's own machine: its data folder")->envname("WAYBILL_DATA_DIR")->group("Hub");
+  app.add_option("--credentials", options.credentials, "folder with the admin credential")
+      ->envname("WAYBILL_CREDENTIALS")
+      ->group("Hub");
+  app.add_option("--data-dir", options.data_dir, "on the hub's own machine: its data folder")
+      ->envname("WAYBILL_DATA_DIR")
+      ->group("Hub");
 }
 
 AdminClient::AdminClient(const HubOptions& options) {
@@ -59,7 +65,8 @@ AdminClient::AdminClient(const HubOptions& options) {
   if (folder.empty() && !options.data_dir.empty()) folder = options.data_dir + "/admin";
   if (folder.empty())
     throw Exit{kBadConfiguration,
-               "no hub given; on the hub's own machine add --data-dir DIR, elsewhere --credentials DIR (a copy of DIR/admin) and --hub URL, "
+               "no hub given; on the hub's own machine add --data-dir DIR, elsewhere --credentials DIR (a copy of "
+               "DIR/admin) and --hub URL, "
                "or set WAYBILL_CREDENTIALS and WAYBILL_HUB"};
   identity_.ca_pem = read_credential(folder, "ca.pem");
   identity_.certificate_pem = read_credential(folder, "cert.pem");
@@ -85,7 +92,8 @@ Json AdminClient::json_call(const std::string& method, const std::string& target
   const HttpResponse response = call(request, {.deadline_ms = 60'000, .response_bytes_max = kJsonBytesMax});
   Json value = Json::parse(response.body, nullptr, false);
   if (value.is_discarded())
-    throw Exit{kFailed, "the hub's answer to " + method + " " + target + " is not JSON; is " + endpoint_.url() + " a Waybill hub of this version?"};
+    throw Exit{kFailed, "the hub's answer to " + method + " " + target + " is not JSON; is " + endpoint_.url() +
+                            " a Waybill hub of this version?"};
   return value;
 }
 

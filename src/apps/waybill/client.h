@@ -1,6 +1,6 @@
 #pragma once
-// AdminClient: how the command line speaks to a hub. It finds the hub and the admin credential, makes the call, and turns
-// every failure into an Exit whose text says what happened and what to do next.
+// AdminClient: how the command line speaks to a hub. It finds the hub and the admin credential, makes the call, and
+// turns every failure into an Exit whose text says what happened and what to do next.
 //
 // Where the hub is: --hub URL and --credentials DIR (cert.pem, key.pem, ca.pem, hub_url), or WAYBILL_HUB and
 // WAYBILL_CREDENTIALS, or on the hub's own machine --data-dir D, which means D/admin. Flags win over the environment.
@@ -29,8 +29,8 @@ class AdminClient {
   // Throws Exit (kBadConfiguration) if there is no hub or no usable credential; the text says how to give one.
   explicit AdminClient(const HubOptions& options);
 
-  // Throws Exit (kFailed) for what went wrong on the way and for statuses from 400; the text carries the hub's own message
-  // and next step.
+  // Throws Exit (kFailed) for what went wrong on the way and for statuses from 400; the text carries the hub's own
+  // message and next step.
   world::HttpResponse call(const world::HttpRequest& request, world::CallLimits limits = {});
   nlohmann::ordered_json get(const std::string& target);
   nlohmann::ordered_json post(const std::string& target, const nlohmann::ordered_json& body);

@@ -1,7 +1,7 @@
 // waybill dataset: the records that came back, each with its waybill.
-#include <CLI/CLI.hpp>
 #include <fcntl.h>
 #include <unistd.h>
+#include <CLI/CLI.hpp>
 
 #include <cstdio>
 #include <memory>
@@ -45,14 +45,21 @@ void show(const DatasetCommand& command) {
   answer["fleet"] = fleet;
   if (print_structured(command.format, answer)) return;
   print_list(command.format, answer, "datasets",
-             {{"PIPELINE", "/pipeline"}, {"RECORDS", "/records"}, {"BYTES", "/bytes", As::kBytes}, {"FIRST EVENT", "/first_event_ms", As::kAge}, {"LAST EVENT", "/last_event_ms", As::kAge}, {"CHANGED", "/changed_ms", As::kAge}},
-             "no record has come back" + (command.pipeline.empty() ? "" : " for pipeline '" + command.pipeline + "'") + " yet");
+             {{"PIPELINE", "/pipeline"},
+              {"RECORDS", "/records"},
+              {"BYTES", "/bytes", As::kBytes},
+              {"FIRST EVENT", "/first_event_ms", As::kAge},
+              {"LAST EVENT", "/last_event_ms", As::kAge},
+              {"CHANGED", "/changed_ms", As::kAge}},
+             "no record has come back" + (command.pipeline.empty() ? "" : " for pipeline '" + command.pipeline + "'") +
+                 " yet");
   std::printf("\n");
   print_detail(fleet, {{"seen on nodes", "/counters/records_in"},
                        {"bytes seen", "/counters/bytes_seen", As::kBytes},
                        {"bytes up", "/counters/bytes_up", As::kBytes},
                        {"heard now / earlier / never", "/heard", As::kLabels}});
-  print_list(command.format, fleet["counters"], "rules", {{"RULE", "/rule"}, {"SELECTED", "/selected"}, {"UPLOADED", "/uploaded"}, {"EVICTED", "/evicted"}}, "");
+  print_list(command.format, fleet["counters"], "rules",
+             {{"RULE", "/rule"}, {"SELECTED", "/selected"}, {"UPLOADED", "/uploaded"}, {"EVICTED", "/evicted"}}, "");
 }
 
 // Pages go straight to the file; it takes its name only when it is whole.
@@ -60,7 +67,9 @@ class Output {
  public:
   explicit Output(const std::string& path) : path_(path), temporary_(path + ".part") {
     out_ = path.empty() ? stdout : std::fopen(temporary_.c_str(), "wb");
-    if (out_ == nullptr) throw Exit{kFailed, "cannot write " + temporary_ + "; check that the folder is there and that you may write to it"};
+    if (out_ == nullptr)
+      throw Exit{kFailed,
+                 "cannot write " + temporary_ + "; check that the folder is there and that you may write to it"};
   }
   Output(const Output&) = delete;
   Output& operator=(const Output&) = delete;
@@ -70,7 +79,8 @@ class Output {
     ::unlink(temporary_.c_str());
   }
   void append(const std::string& text) {
-    if (std::fwrite(text.data(), 1, text.size(), out_) != text.size()) throw Exit{kFailed, "cannot write the export; is the disk full?"};
+    if (std::fwrite(text.data(), 1, text.size(), out_) != text.size())
+      throw Exit{kFailed, "cannot write the export; is the disk full?"};
   }
   void finish() {
     bool good = std::fflush(out_) == 0;
@@ -99,14 +109,18 @@ void export_rows(const DatasetCommand& command) {
   std::string cursor;
   int64_t rows_count = 0;
   do {  // ends: the hub's cursor only moves forward
-    const std::string target = "/v1/datasets/" + url_encode(command.pipeline) + query + (cursor.empty() ? "" : "&cursor=" + url_encode(cursor));
-    const auto page = client.call({"GET", target, {}, ""}, {.deadline_ms = kPageDeadlineMs, .response_bytes_max = kPageBytesMax});
+    const std::string target = "/v1/datasets/" + url_encode(command.pipeline) + query +
+                               (cursor.empty() ? "" : "&cursor=" + url_encode(cursor));
+    const auto page =
+        client.call({"GET", target, {}, ""}, {.deadline_ms = kPageDeadlineMs, .response_bytes_max = kPageBytesMax});
     output.append(page.body);
     rows_count += parse_int(world::find_header(page.headers, "X-Waybill-Rows")).value_or(0);
     cursor = world::find_header(page.headers, "X-Waybill-Next-Cursor");
   } while (!cursor.empty());
   output.finish();
-  if (!command.file.empty()) std::fprintf(stderr, "%lld records of %s → %s\n", static_cast<long long>(rows_count), command.pipeline.c_str(), command.file.c_str());
+  if (!command.file.empty())
+    std::fprintf(stderr, "%lld records of %s → %s\n", static_cast<long long>(rows_count), command.pipeline.c_str(),
+                 command.file.c_str());
 }
 
 }  // namespace
@@ -124,7 +138,9 @@ void add_dataset(CLI::App& app) {
   add_hub_options(*export_verb, command->hub);
   export_verb->add_option("pipeline", command->pipeline, "pipeline name")->required();
   export_verb->add_option("-o,--out", command->file, "file to write; standard output if left out");
-  export_verb->add_option("--format", command->rows_format, "csv or ndjson")->check(CLI::IsMember({"csv", "ndjson"}))->capture_default_str();
+  export_verb->add_option("--format", command->rows_format, "csv or ndjson")
+      ->check(CLI::IsMember({"csv", "ndjson"}))
+      ->capture_default_str();
   export_verb->add_option("--last", command->last, "only events of this long ago until now, as in 7d");
   export_verb->add_option("--node", command->node, "only records of this node");
   export_verb->add_flag("--dead-letters", command->dead_letters, "the input that could not be read, instead");

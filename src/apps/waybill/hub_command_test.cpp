@@ -79,7 +79,8 @@ class RunningHub : public testing::Test {
     home_ = std::make_unique<HubHome>(open_hub_home(folder_.path("d"), {"127.0.0.1"}, std::time(nullptr)).value());
     hub::HubConfig config;
     config.ca_pin = home_->authority.pin();
-    service_ = std::make_unique<HubService>(config, world::SqliteRows::open(folder_.path("d/hub.db")).value(), home_->authority);
+    service_ = std::make_unique<HubService>(config, world::SqliteRows::open(folder_.path("d/hub.db")).value(),
+                                            home_->authority);
     world::ServerOptions options;
     options.port = 0;
     options.certificate_pem = home_->server.certificate_pem;
@@ -166,7 +167,8 @@ TEST_F(RunningHub, RevokedNodeIsRefused) {
   EXPECT_EQ(world::https_call(endpoint_, identity, exchange_request(0), {})->status, 403);
 }
 
-// I1, I2: the agent's own enrolment and renewal against a real hub. The old certificate serves until the new one is used.
+// I1, I2: the agent's own enrolment and renewal against a real hub. The old certificate serves until the new one is
+// used.
 TEST_F(RunningHub, ANodeRenewsItsCertificateForTheSameKey) {
   const std::string data_dir = folder_.path("node");
   const std::string token = "wb1-" + new_secret() + "-" + home_->authority.pin();
@@ -189,14 +191,16 @@ TEST_F(RunningHub, ANodeRenewsItsCertificateForTheSameKey) {
   EXPECT_EQ(world::https_call(endpoint_, before->tls, exchange_request(0), {})->status, 403);
 
   admin().post("/v1/nodes/gw-1/revoke", Json::object());
-  EXPECT_EQ(world::https_call(endpoint_, after->tls, agentapp::renewal_request(*after).value(), {})->status, 403);  // I4
+  EXPECT_EQ(world::https_call(endpoint_, after->tls, agentapp::renewal_request(*after).value(), {})->status,
+            403);  // I4
 }
 
 TEST_F(RunningHub, HoldsALongPollUntilItStops) {
   const world::TlsIdentity identity = enrolled("gw-1");
   ASSERT_EQ(world::https_call(endpoint_, identity, exchange_request(0), {})->status, 200);
   Result<world::HttpResponse> held = fail(Code::kInternal, "not yet");
-  std::thread poller([&] { held = world::https_call(endpoint_, identity, exchange_request(50'000), {.deadline_ms = 60'000}); });
+  std::thread poller(
+      [&] { held = world::https_call(endpoint_, identity, exchange_request(50'000), {.deadline_ms = 60'000}); });
   while (server_->stats().parked == 0) std::this_thread::yield();
   server_->stop();
   poller.join();
@@ -220,7 +224,8 @@ TEST_F(RunningHub, BadSigningRequestIsRefusedByName) {
   request.set_token(new_secret());
   request.set_csr_der("rubbish");
   request.set_node_name("gw-1");
-  const auto answer = world::https_call(endpoint_, {home_->authority.certificate_pem(), "", ""}, {"POST", "/v1/enrol", {}, wire::encode(request)}, {});
+  const auto answer = world::https_call(endpoint_, {home_->authority.certificate_pem(), "", ""},
+                                        {"POST", "/v1/enrol", {}, wire::encode(request)}, {});
   ASSERT_TRUE(answer.ok());
   EXPECT_EQ(answer->status, 400) << answer->body;
 }

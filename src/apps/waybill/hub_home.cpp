@@ -28,7 +28,8 @@ Result<CertificateAuthority> open_authority(const std::string& path, int64_t now
   if (world::file_exists(path)) {
     const auto pair = read_pair(path);
     if (pair.ok()) return CertificateAuthority::load(pair->certificate_pem, pair->key_pem);
-    return fail(pair.error().code, pair.error().text, "; restore it from a backup: without it no enrolled node can be spoken to");
+    return fail(pair.error().code, pair.error().text,
+                "; restore it from a backup: without it no enrolled node can be spoken to");
   }
   first_start = true;
   WB_TRY(const CertificateAuthority made, CertificateAuthority::create("waybill hub CA", now));
@@ -41,26 +42,29 @@ bool fresh(const Credential& credential, int64_t now) {
   return facts.ok() && facts->not_after - kRenewBeforeSeconds > now && facts->not_before <= now;
 }
 
-Result<Credential> open_server(const std::string& folder, const CertificateAuthority& authority, const std::vector<std::string>& hosts,
-                               int64_t now) {
+Result<Credential> open_server(const std::string& folder, const CertificateAuthority& authority,
+                               const std::vector<std::string>& hosts, int64_t now) {
   std::string wanted;
   for (const std::string& host : hosts) wanted += "# host " + host + "\n";
   const auto found = read_pair(folder + "/server.pem");
   if (found.ok() && fresh(*found, now) && found->certificate_pem.starts_with(wanted + "-----BEGIN"))
     return Credential{found->certificate_pem.substr(wanted.size()), found->key_pem};
   WB_TRY(const Credential made, authority.issue_server(hosts, now));
-  WB_CHECK(world::write_file_atomic(folder + "/server.pem", wanted + made.certificate_pem + made.key_pem, world::kSecretMode));
+  WB_CHECK(world::write_file_atomic(folder + "/server.pem", wanted + made.certificate_pem + made.key_pem,
+                                    world::kSecretMode));
   return made;
 }
 
-// Three plain files, because people and other tools (curl) take them as such. The certificate is written last: a start that
-// finds a pair that does not fit makes it anew.
+// Three plain files, because people and other tools (curl) take them as such. The certificate is written last: a start
+// that finds a pair that does not fit makes it anew.
 Status open_admin(const std::string& folder, const CertificateAuthority& authority, int64_t now) {
   WB_CHECK(world::make_folders(folder));
   WB_CHECK(world::write_file_atomic(folder + "/ca.pem", authority.certificate_pem(), world::kPublicMode));
   const auto certificate = world::read_file(folder + "/cert.pem", kPemBytesMax);
   const auto key = world::read_file(folder + "/key.pem", kPemBytesMax);
-  if (certificate.ok() && key.ok() && world::check_pair(*certificate, *key).ok() && fresh(Credential{*certificate, *key}, now)) return ok_status();
+  if (certificate.ok() && key.ok() && world::check_pair(*certificate, *key).ok() &&
+      fresh(Credential{*certificate, *key}, now))
+    return ok_status();
   WB_TRY(const Credential made, authority.issue_admin("admin", now));
   WB_CHECK(world::write_file_atomic(folder + "/key.pem", made.key_pem, world::kSecretMode));
   return world::write_file_atomic(folder + "/cert.pem", made.certificate_pem, world::kPublicMode);

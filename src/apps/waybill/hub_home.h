@@ -1,10 +1,11 @@
 #pragma once
-// HubHome: what a hub keeps in its data folder beside the database: its CA, its server certificate, the admin credential.
-// Made at the first start, renewed at later ones; every file is old or new, never half (world/files.h).
+// HubHome: what a hub keeps in its data folder beside the database: its CA, its server certificate, the admin
+// credential. Made at the first start, renewed at later ones; every file is old or new, never half (world/files.h).
 //
 //   D/lock        one hub per folder            D/ca.pem      CA certificate and key (0600)
 //   D/hub.db      all rows                      D/server.pem  server certificate and key (0600)
-//   D/hub_url     where the hub listens         D/admin/      cert.pem key.pem ca.pem hub_url: copy it to administer from elsewhere
+//   D/hub_url     where the hub listens         D/admin/      cert.pem key.pem ca.pem hub_url: copy it to administer
+//   from elsewhere
 
 #include <cstdint>
 #include <string>

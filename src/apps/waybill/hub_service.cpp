@@ -42,7 +42,8 @@ hub::Request request_of(world::HttpRequest& from) {
   if (question != std::string::npos) request.query = from.target.substr(question + 1);
   for (const auto& [name, value] : from.headers) {
     std::string lower = name;
-    std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    std::transform(lower.begin(), lower.end(), lower.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
     request.headers.emplace(std::move(lower), value);
   }
   request.body = std::move(from.body);
@@ -53,12 +54,14 @@ hub::Request request_of(world::HttpRequest& from) {
 HttpResponse http_of(hub::Response from) {
   HttpResponse response{from.status, std::move(from.headers), std::move(from.body)};
   response.headers.emplace_back("Content-Type", from.content_type);
-  if (from.status == 503 && world::find_header(response.headers, "Retry-After").empty()) response.headers.emplace_back("Retry-After", kRetryAfter);
+  if (from.status == 503 && world::find_header(response.headers, "Retry-After").empty())
+    response.headers.emplace_back("Retry-After", kRetryAfter);
   return response;
 }
 
 hub::Response unavailable() {
-  return hub::error_response(503, "unavailable", "the hub could not write to its database", "nothing was changed; try again");
+  return hub::error_response(503, "unavailable", "the hub could not write to its database",
+                             "nothing was changed; try again");
 }
 
 }  // namespace
@@ -96,7 +99,8 @@ bool HubService::commit() {
 hub::Response HubService::enrol(Moment now, const hub::IssueCertificate& issue) {
   const auto certificate = authority_.issue_node(issue.csr_der, issue.node_id, now.unix_ms / 1'000);
   if (!certificate.ok())
-    return hub::error_response(400, "invalid", certificate.error().text, "enrol with waybill-agent enroll, which makes a P-256 key");
+    return hub::error_response(400, "invalid", certificate.error().text,
+                               "enrol with waybill-agent enroll, which makes a P-256 key");
   const auto facts = world::read_certificate(*certificate);
   if (!facts.ok()) return hub::error_response(500, "internal", facts.error().text, "report this");
   spdlog::info("node {} {}", issue.node_id, issue.token_key.empty() ? "renewed its certificate" : "enrolled");

@@ -1,6 +1,7 @@
 #pragma once
-// HubService: the pure hub behind the HTTPS server. It opens one transaction for a batch of calls, lets the hub answer each,
-// commits, and only then lets the answers go (promise H1). It performs what the hub may not: time, entropy, signing.
+// HubService: the pure hub behind the HTTPS server. It opens one transaction for a batch of calls, lets the hub answer
+// each, commits, and only then lets the answers go (promise H1). It performs what the hub may not: time, entropy,
+// signing.
 
 #include <memory>
 #include <string>
@@ -16,7 +17,8 @@ namespace wb::cli {
 
 class HubService final : public world::Service {
  public:
-  HubService(hub::HubConfig config, std::unique_ptr<world::SqliteRows> rows, const world::CertificateAuthority& authority)
+  HubService(hub::HubConfig config, std::unique_ptr<world::SqliteRows> rows,
+             const world::CertificateAuthority& authority)
       : hub_(std::move(config)), rows_(std::move(rows)), authority_(authority) {}
 
   world::RoutePolicy policy(std::string_view method, std::string_view path) const override;

@@ -46,7 +46,8 @@ const Json& items_of(const Json& answer, std::string_view field) {
   return found == answer.end() ? kNone : *found;
 }
 
-void print_list(Format format, const Json& answer, std::string_view field, const std::vector<FieldView>& columns, std::string_view if_empty) {
+void print_list(Format format, const Json& answer, std::string_view field, const std::vector<FieldView>& columns,
+                std::string_view if_empty) {
   if (print_structured(format, answer)) return;
   const Json& items = items_of(answer, field);
   if (items.empty()) {

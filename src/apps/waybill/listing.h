@@ -21,8 +21,8 @@ struct FieldView {
 std::string show_field(const nlohmann::ordered_json& item, const FieldView& view, int64_t now_unix_ms);
 // The array under `field`, or the value itself if it is an array.
 const nlohmann::ordered_json& items_of(const nlohmann::ordered_json& answer, std::string_view field);
-void print_list(Format format, const nlohmann::ordered_json& answer, std::string_view field, const std::vector<FieldView>& columns,
-                std::string_view if_empty);
+void print_list(Format format, const nlohmann::ordered_json& answer, std::string_view field,
+                const std::vector<FieldView>& columns, std::string_view if_empty);
 // "head  value" lines.
 void print_detail(const nlohmann::ordered_json& item, const std::vector<FieldView>& fields);
 

@@ -28,7 +28,8 @@ Json labels_json(const std::vector<std::string>& labels) {
   Json out = Json::object();
   for (const std::string& label : labels) {
     const size_t equals = label.find('=');
-    if (equals == 0 || equals == std::string::npos) throw Exit{kUsage, "--label '" + label + "' is not key=value; write it as --label site=lyon"};
+    if (equals == 0 || equals == std::string::npos)
+      throw Exit{kUsage, "--label '" + label + "' is not key=value; write it as --label site=lyon"};
     out[label.substr(0, equals)] = label.substr(equals + 1);
   }
   return out;
@@ -42,7 +43,9 @@ void create_token(const NodeCommand& command) {
   if (print_structured(command.format, answer)) return;
   const std::string token = answer.value("token", std::string());
   std::printf("%s\n", token.c_str());
-  std::fprintf(stderr, "one node may use it, once, within %s; on that node run:\n  waybill-agent enroll --hub %s --token %s --data-dir ./node\n",
+  std::fprintf(stderr,
+               "one node may use it, once, within %s; on that node run:\n  waybill-agent enroll --hub %s --token %s "
+               "--data-dir ./node\n",
                format_duration_ms(*lifetime).c_str(), client.endpoint().url().c_str(), token.c_str());
 }
 
@@ -93,7 +96,12 @@ void show(const NodeCommand& command) {
   if (streams.empty()) return;
   std::printf("\n");
   print_list(command.format, node, "streams",
-             {{"LANE", "/lane"}, {"THROUGH", "/through_seq"}, {"HERE", "/effected"}, {"EVICTED", "/evicted"}, {"LOST", "/lost"}, {"CHANGED", "/changed_ms", As::kAge}},
+             {{"LANE", "/lane"},
+              {"THROUGH", "/through_seq"},
+              {"HERE", "/effected"},
+              {"EVICTED", "/evicted"},
+              {"LOST", "/lost"},
+              {"CHANGED", "/changed_ms", As::kAge}},
              "");
 }
 

@@ -1,6 +1,6 @@
 #pragma once
-// How every noun prints: a table for people, JSON or YAML for programs. A command builds one JSON value and, for the table,
-// the rows a person wants; it never prints half of each.
+// How every noun prints: a table for people, JSON or YAML for programs. A command builds one JSON value and, for the
+// table, the rows a person wants; it never prints half of each.
 
 #include <cstdint>
 #include <nlohmann/json.hpp>

@@ -21,7 +21,8 @@ TEST(Output, YamlQuotesWhatWouldReadAsSomethingElse) {
   const Json value = Json::parse(
       R"({"id":"gw-1","version":"2","on":"yes","text":"a: b","none":null,"labels":{"site":"lyon"},"empty":{},"list":[1,"x",{"a":1,"b":[true]}],"nothing":[]})");
   EXPECT_EQ(to_yaml(value),
-            "id: gw-1\nversion: \"2\"\n\"on\": \"yes\"\ntext: \"a: b\"\nnone: null\nlabels:\n  site: lyon\nempty: {}\nlist:\n  - 1\n  - x\n"
+            "id: gw-1\nversion: \"2\"\n\"on\": \"yes\"\ntext: \"a: b\"\nnone: null\nlabels:\n  site: lyon\nempty: "
+            "{}\nlist:\n  - 1\n  - x\n"
             "  - a: 1\n    b:\n      - true\nnothing: []\n");
 }
 

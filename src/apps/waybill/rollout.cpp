@@ -52,9 +52,10 @@ std::string target_of(const RolloutCommand& command) { return "/v1/rollouts/" + 
 
 std::string progress_line(const Json& rollout) {
   const size_t waves_count = items_of(rollout, "waves").size();
-  std::string text = "wave " + cell(rollout, "wave") + "/" + std::to_string(waves_count) + " (" + cell(rollout, "wave_percent") + "%)  " +
-                     cell(rollout, "committed") + " committed, " + cell(rollout, "pending") + " in probation, " + cell(rollout, "failed") +
-                     " failed · " + cell(rollout, "reachable") + " of " + cell(rollout, "matching") + " matching nodes reachable · " +
+  std::string text = "wave " + cell(rollout, "wave") + "/" + std::to_string(waves_count) + " (" +
+                     cell(rollout, "wave_percent") + "%)  " + cell(rollout, "committed") + " committed, " +
+                     cell(rollout, "pending") + " in probation, " + cell(rollout, "failed") + " failed · " +
+                     cell(rollout, "reachable") + " of " + cell(rollout, "matching") + " matching nodes reachable · " +
                      cell(rollout, "state");
   const std::string reason = cell(rollout, "reason");
   if (reason != "–") text += ": " + reason;
@@ -84,8 +85,10 @@ void plan(const RolloutCommand& command) {
   AdminClient client(command.hub);
   const Json answer = client.post("/v1/rollouts/plan", spec_json(command));
   if (print_structured(command.format, answer)) return;
-  std::printf("%s nodes match, %s of them reachable now\n", cell(answer, "matching").c_str(), cell(answer, "reachable").c_str());
-  print_list(command.format, answer, "waves", {{"WAVE %", "/percent"}, {"NODES AT MOST", "/nodes"}}, "no node matches this selector");
+  std::printf("%s nodes match, %s of them reachable now\n", cell(answer, "matching").c_str(),
+              cell(answer, "reachable").c_str());
+  print_list(command.format, answer, "waves", {{"WAVE %", "/percent"}, {"NODES AT MOST", "/nodes"}},
+             "no node matches this selector");
 }
 
 void start(const RolloutCommand& command) {
@@ -96,7 +99,8 @@ void start(const RolloutCommand& command) {
     if (command.watch) watch(client, id);
     return;
   }
-  std::printf("rollout %s started: %s to '%s'\n", id.c_str(), cell(rollout, "release").c_str(), cell(rollout, "selector").c_str());
+  std::printf("rollout %s started: %s to '%s'\n", id.c_str(), cell(rollout, "release").c_str(),
+              cell(rollout, "selector").c_str());
   if (command.watch) return watch(client, id);
   std::printf("next: waybill rollout show %s\n", id.c_str());
 }
@@ -133,7 +137,13 @@ void show(const RolloutCommand& command) {
                          {"by", "/created_by"}});
   std::printf("%s\n\n", progress_line(rollout).c_str());
   print_list(command.format, rollout, "nodes",
-             {{"NODE", "/node"}, {"STATE", "/state"}, {"WAVE", "/wave"}, {"TOLD", "/exposed_ms", As::kAge}, {"DECIDED", "/decided_ms", As::kAge}, {"CODE", "/error_code"}, {"REASON", "/reason"}},
+             {{"NODE", "/node"},
+              {"STATE", "/state"},
+              {"WAVE", "/wave"},
+              {"TOLD", "/exposed_ms", As::kAge},
+              {"DECIDED", "/decided_ms", As::kAge},
+              {"CODE", "/error_code"},
+              {"REASON", "/reason"}},
              "no node has been told yet: nodes are admitted when they make contact");
 }
 
@@ -183,14 +193,16 @@ void add_rollout(CLI::App& app) {
   show_verb->add_option("rollout", command->id, "rollout id")->required();
   show_verb->add_flag("--watch", command->watch, "follow it to its end");
   show_verb->callback([command] { show(*command); });
-  static constexpr std::pair<const char*, const char*> kActions[] = {{"pause", "admit no more nodes for now"},
-                                                                     {"resume", "go on with a paused rollout"},
-                                                                     {"promote", "go to the next wave without waiting for the gate"},
-                                                                     {"abort", "end it; committed nodes stay unless --rollback"}};
+  static constexpr std::pair<const char*, const char*> kActions[] = {
+      {"pause", "admit no more nodes for now"},
+      {"resume", "go on with a paused rollout"},
+      {"promote", "go to the next wave without waiting for the gate"},
+      {"abort", "end it; committed nodes stay unless --rollback"}};
   for (const auto& [name, summary] : kActions) {
     auto* action = verb(noun, command, name, summary);
     action->add_option("rollout", command->id, "rollout id")->required();
-    if (std::string_view(name) == "abort") action->add_flag("--rollback", command->roll_back, "also bring committed nodes back");
+    if (std::string_view(name) == "abort")
+      action->add_flag("--rollback", command->roll_back, "also bring committed nodes back");
     action->callback([command, name = name] { act(*command, name); });
   }
 }

@@ -28,7 +28,12 @@ Json track(const TrackCommand& command, const std::string& what) {
 void print_events(const Json& answer) {
   std::printf("\n");
   print_list(Format::kTable, answer, "events",
-             {{"WHEN", "/time_ms", As::kAge}, {"WHAT", "/kind"}, {"NODE", "/node"}, {"RELEASE", "/release"}, {"ROLLOUT", "/rollout"}, {"", "/text"}},
+             {{"WHEN", "/time_ms", As::kAge},
+              {"WHAT", "/kind"},
+              {"NODE", "/node"},
+              {"RELEASE", "/release"},
+              {"ROLLOUT", "/rollout"},
+              {"", "/text"}},
              "nothing has happened to it yet");
 }
 
@@ -48,9 +53,19 @@ void track_node(const TrackCommand& command) {
 void track_release(const TrackCommand& command) {
   const Json answer = track(command, "release");
   if (print_structured(command.format, answer)) return;
-  print_detail(answer, {{"release", "/name"}, {"digest", "/digest"}, {"nodes running it", "/nodes_running"}, {"nodes refusing it", "/nodes_refusing"}});
+  print_detail(answer, {{"release", "/name"},
+                        {"digest", "/digest"},
+                        {"nodes running it", "/nodes_running"},
+                        {"nodes refusing it", "/nodes_refusing"}});
   std::printf("\n");
-  print_list(command.format, answer, "rollouts", {{"ROLLOUT", "/id"}, {"TO", "/selector"}, {"STATE", "/state"}, {"COMMITTED", "/committed"}, {"FAILED", "/failed"}, {"CHANGED", "/changed_ms", As::kAge}, {"REASON", "/reason"}},
+  print_list(command.format, answer, "rollouts",
+             {{"ROLLOUT", "/id"},
+              {"TO", "/selector"},
+              {"STATE", "/state"},
+              {"COMMITTED", "/committed"},
+              {"FAILED", "/failed"},
+              {"CHANGED", "/changed_ms", As::kAge},
+              {"REASON", "/reason"}},
              "it was never rolled out; next: waybill rollout start " + cell(answer, "name"));
   print_events(answer);
 }
@@ -68,7 +83,8 @@ void track_record(const TrackCommand& command) {
                         {"label", "/label"},
                         {"confidence", "/confidence"}});
   std::printf("\n");
-  print_list(command.format, answer, "stops", {{"WHEN", "/time_ms", As::kAge}, {"STOP", "/stop"}, {"CLOCK", "/clock"}, {"", "/text"}}, "");
+  print_list(command.format, answer, "stops",
+             {{"WHEN", "/time_ms", As::kAge}, {"STOP", "/stop"}, {"CLOCK", "/clock"}, {"", "/text"}}, "");
 }
 
 }  // namespace

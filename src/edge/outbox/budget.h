@@ -1,10 +1,10 @@
 #pragma once
-// Budget: record bytes per day (promise B2). Bytes are reserved durably before they are sent, so a crash can waste budget
-// but never spend it twice. A resend reserves again: it is on the air again.
+// Budget: record bytes per day (promise B2). Bytes are reserved durably before they are sent, so a crash can waste
+// budget but never spend it twice. A resend reserves again: it is on the air again.
 //
-// A day is 24 h of counted time. Counted is the monotonic time this machine ran; switched-off time is counted only on the
-// hub's authenticated clock. The local wall clock counts for nothing: it may read 1970 or jump, and a jump would grant a
-// second budget. What that costs: a node that is switched off and never reaches a hub has a longer day.
+// A day is 24 h of counted time. Counted is the monotonic time this machine ran; switched-off time is counted only on
+// the hub's authenticated clock. The local wall clock counts for nothing: it may read 1970 or jump, and a jump would
+// grant a second budget. What that costs: a node that is switched off and never reaches a hub has a longer day.
 
 #include <cstdint>
 #include <optional>
@@ -27,11 +27,11 @@ class Budget {
 
   void set_limit(uint64_t bytes_per_day) { bytes_per_day_ = bytes_per_day; }
   void set_spent(uint64_t bytes) { spent_bytes_ = bytes; }
-  void count_time(Instant now);                          // call before left_bytes(); a new day starts by itself
-  bool hub_time(Instant now, int64_t hub_unix_ms);       // authenticated only (T2); true: changed what is worth saving
+  void count_time(Instant now);                     // call before left_bytes(); a new day starts by itself
+  bool hub_time(Instant now, int64_t hub_unix_ms);  // authenticated only (T2); true: changed what is worth saving
   uint64_t left_bytes() const;
   uint64_t spent_bytes() const { return spent_bytes_; }
-  bool reserve(uint64_t bytes);                          // false: not enough left, nothing changed
+  bool reserve(uint64_t bytes);  // false: not enough left, nothing changed
   // Reserved on that day, and certainly not one byte was sent. Another day's bytes are not given back to this one.
   void refund(uint64_t bytes, uint64_t day);
   uint64_t day() const { return day_; }
@@ -45,11 +45,11 @@ class Budget {
 
   uint64_t bytes_per_day_;
   uint64_t spent_bytes_ = 0;
-  uint64_t day_ = 0;              // counts new days since start
-  int64_t elapsed_ms_ = 0;        // counted in this day, [0, kDayMs)
+  uint64_t day_ = 0;        // counts new days since start
+  int64_t elapsed_ms_ = 0;  // counted in this day, [0, kDayMs)
   int64_t saved_elapsed_ms_ = 0;
-  int64_t day_hub_unix_ms_ = 0;   // hub's time at the day's start or later; 0 = not known
-  Instant counted_at_;            // up to here time is counted
+  int64_t day_hub_unix_ms_ = 0;  // hub's time at the day's start or later; 0 = not known
+  Instant counted_at_;           // up to here time is counted
 };
 
 }  // namespace wb::outbox

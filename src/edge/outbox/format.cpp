@@ -69,7 +69,8 @@ std::optional<RecordHead> decode_head(std::string_view bytes, uint64_t value_byt
   head.probability = std::bit_cast<double>(read_u64_be(bytes.substr(24)));
   head.value = std::bit_cast<double>(read_u64_be(bytes.substr(32)));
   head.taken_unix_ms = static_cast<int64_t>(read_u64_be(bytes.substr(40)));
-  if (head.bytes == 0 || head.bytes > kRecordBytesMax || value_bytes != kRecordHeadBytes + uint64_t{head.bytes}) return std::nullopt;
+  if (head.bytes == 0 || head.bytes > kRecordBytesMax || value_bytes != kRecordHeadBytes + uint64_t{head.bytes})
+    return std::nullopt;
   if (!(head.probability > 0 && head.probability <= 1) || !(head.value > 0 && head.value <= 1024)) return std::nullopt;
   return head;
 }

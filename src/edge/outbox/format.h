@@ -1,6 +1,6 @@
 #pragma once
-// format: the bytes of the outbox's rows (docs/formats/outbox.md). Everything is big-endian and versioned; a decoder trusts
-// nothing it reads.
+// format: the bytes of the outbox's rows (docs/formats/outbox.md). Everything is big-endian and versioned; a decoder
+// trusts nothing it reads.
 
 #include <cstdint>
 #include <optional>

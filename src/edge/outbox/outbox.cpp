@@ -11,8 +11,8 @@
 namespace wb::outbox {
 namespace {
 
-// Of the file, what rows may take by row_cost_bytes(). The rest is room for B-tree pages that evictions have thinned out:
-// SQLite merges a page with its neighbours only when it is less than a third full.
+// Of the file, what rows may take by row_cost_bytes(). The rest is room for B-tree pages that evictions have thinned
+// out: SQLite merges a page with its neighbours only when it is less than a third full.
 constexpr uint64_t kFillPercent = 55;
 constexpr uint64_t kStateBytes = 192U << 10;  // state rows, deploy journal, free pages of a transaction
 
@@ -43,7 +43,9 @@ bool smaller(uint64_t q, Lane lane, uint64_t seq, uint64_t other_q, Lane other_l
   return seq < other_seq;
 }
 template <class Candidate>
-bool heap_less(const Candidate& a, const Candidate& b) { return smaller(a.q, a.lane, a.seq, b.q, b.lane, b.seq); }
+bool heap_less(const Candidate& a, const Candidate& b) {
+  return smaller(a.q, a.lane, a.seq, b.q, b.lane, b.seq);
+}
 
 }  // namespace
 
@@ -102,7 +104,8 @@ uint64_t Outbox::stored_count() const {
 
 Outbox::Head* Outbox::find(Lane lane, uint64_t seq) {
   std::deque<Head>& heads = lane_of(lane).heads;
-  const auto at = std::lower_bound(heads.begin(), heads.end(), seq, [](const Head& h, uint64_t s) { return h.seq < s; });
+  const auto at =
+      std::lower_bound(heads.begin(), heads.end(), seq, [](const Head& h, uint64_t s) { return h.seq < s; });
   return at != heads.end() && at->seq == seq && !at->gone ? &*at : nullptr;
 }
 
@@ -196,7 +199,8 @@ uint64_t Outbox::make_room(uint64_t capacity_bytes, Changes& changes) {
     return sum;
   };
   const uint64_t before = evicted();
-  while (pools_[kDead].cost_bytes > dead_capacity_bytes_ && evict_largest(kDead, changes)) {}
+  while (pools_[kDead].cost_bytes > dead_capacity_bytes_ && evict_largest(kDead, changes)) {
+  }
   while (stored_bytes() > capacity_bytes || stored_count() > config_.entries_max)
     if (!evict_largest(kNormal, changes) && !evict_largest(kDead, changes) && !evict_largest(kCritical, changes)) break;
   return evicted() - before;
@@ -237,8 +241,8 @@ void Outbox::apply_merge(Pool pool_id, const Thresholds::Merge& merge, Changes& 
     if (pool_of(lane_name) != pool_id) continue;
     LaneState& lane = lane_of(lane_name);
     for (Head& head : lane.heads)
-      if (!head.gone && head.seq > lane.sent_seq && head.arrival > merge.after_event && head.arrival <= merge.through_event &&
-          head.q >= merge.q)
+      if (!head.gone && head.seq > lane.sent_seq && head.arrival > merge.after_event &&
+          head.arrival <= merge.through_event && head.q >= merge.q)
         evict(lane_name, head, changes);
     drop_gone(lane_name);
   }
@@ -404,7 +408,8 @@ void Outbox::unpin(Lane lane_name, uint64_t through_seq, Changes& changes) {
     apply_merge(pool_of(lane_name), merge, changes);
   pool.changed = true;
   for (Head& head : lane.heads)
-    if (!head.gone && head.seq <= through_seq && head.q >= pool.thresholds.min_since(head.arrival)) evict(lane_name, head, changes);
+    if (!head.gone && head.seq <= through_seq && head.q >= pool.thresholds.min_since(head.arrival))
+      evict(lane_name, head, changes);
   drop_gone(lane_name);
 }
 
@@ -468,7 +473,8 @@ View Outbox::view(Instant now) const {
     const int64_t taken = lane.heads.front().taken_unix_ms;
     if (view.oldest_taken_unix_ms == 0 || taken < view.oldest_taken_unix_ms) view.oldest_taken_unix_ms = taken;
   }
-  view.sendable_bytes = next_record_fits(view.budget_left_bytes) ? std::min(view.waiting_bytes, view.budget_left_bytes) : 0;
+  view.sendable_bytes =
+      next_record_fits(view.budget_left_bytes) ? std::min(view.waiting_bytes, view.budget_left_bytes) : 0;
   view.critical_waiting = lane_of(Lane::kCritical).counts.waiting > 0;
   return view;
 }

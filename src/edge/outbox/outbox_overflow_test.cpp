@@ -149,8 +149,8 @@ TEST(Thresholds, AreBoundedByMerging) {
   EXPECT_FALSE(Thresholds::decode("x"));
 }
 
-// One run: `days` of records of two kinds, a small outbox, contacts in between that send a part. Returns the estimate of
-// how many records of the kind were seen, from what the hub received.
+// One run: `days` of records of two kinds, a small outbox, contacts in between that send a part. Returns the estimate
+// of how many records of the kind were seen, from what the hub received.
 struct Estimate {
   double plain = 0;
   double valued = 0;
@@ -217,7 +217,7 @@ void expect_unbiased(bool outages) {
   }
 }
 
-TEST(OutboxOverflow, EstimatesStayUnbiased) { expect_unbiased(false); }                                  // B4
+TEST(OutboxOverflow, EstimatesStayUnbiased) { expect_unbiased(false); }                                     // B4
 TEST(OutboxOverflow, EstimatesStayUnbiasedThroughOutagesLostRequestsAndCrashes) { expect_unbiased(true); }  // B4
 
 }  // namespace

@@ -241,14 +241,15 @@ TEST(Outbox, AccountsExactlyUnderRandomCrashes) {  // Q1 Q2 Q3 Q4
         for (uint64_t i = 0; i < count; ++i) {
           const Lane lane = kLanes[prng.below(4)];
           const double draw = unit_interval(prng.next());
-          offers.push_back(make_offer(lane, "record " + std::to_string(++name), draw, 0.5, 1 + static_cast<double>(prng.below(4))));
+          offers.push_back(
+              make_offer(lane, "record " + std::to_string(++name), draw, 0.5, 1 + static_cast<double>(prng.below(4))));
         }
         (void)box.offer({step}, std::move(offers), ops);
         undurable.push_back(std::move(ops));
       } else if (what < 90) {
         Plan plan = box.plan({step}, {.bytes_max = 200 + prng.below(3'000), .records_max = 40}, ops);
         undurable.push_back(std::move(ops));
-        settle();                          // sent only after Stored
+        settle();                            // sent only after Stored
         if (prng.chance(200'000)) continue;  // request lost
         for (const LanePlan& part : plan.lanes) {
           HubLane& lane = hub[static_cast<size_t>(part.lane) - 1];
@@ -284,7 +285,8 @@ TEST(Outbox, AccountsExactlyUnderRandomCrashes) {  // Q1 Q2 Q3 Q4
         ASSERT_EQ(disk.records_count(), box.view({}).waiting_count) << "seed " << seed << " step " << step;
       }
       for (const LaneCounts& lane : box.view({}).lanes)
-        ASSERT_EQ(lane.produced, lane.effected + lane.waiting + lane.evicted + lane.lost) << "seed " << seed << " step " << step;
+        ASSERT_EQ(lane.produced, lane.effected + lane.waiting + lane.evicted + lane.lost)
+            << "seed " << seed << " step " << step;
     }
     settle();  // heal: everything goes
     for (int round = 0; round < 200 && (box.view({}).waiting_count > 0 || box.view({}).gaps_waiting); ++round) {

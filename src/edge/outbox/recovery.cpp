@@ -1,5 +1,5 @@
-// Recovery is construction: the outbox is made from whatever rows the store still has. What should be there and is not is
-// declared lost (Q4, Q5). Nothing found on a disk is an error; it is at most a loss with a number.
+// Recovery is construction: the outbox is made from whatever rows the store still has. What should be there and is not
+// is declared lost (Q4, Q5). Nothing found on a disk is an error; it is at most a loss with a number.
 #include <algorithm>
 #include <bit>
 #include <map>
@@ -27,7 +27,8 @@ std::string Outbox::encode_counters() const {
       append_u64_be(out, field);
   }
   for (const RuleCounts& rule : rules_)
-    for (const uint64_t field : {rule.selected, rule.uploaded, rule.evicted, std::bit_cast<uint64_t>(rule.evicted_weight)})
+    for (const uint64_t field :
+         {rule.selected, rule.uploaded, rule.evicted, std::bit_cast<uint64_t>(rule.evicted_weight)})
       append_u64_be(out, field);
   return out;
 }
@@ -42,7 +43,8 @@ bool Outbox::decode_counters(std::string_view bytes) {
   };
   for (LaneState& lane : lanes_) {
     LaneCounts& c = lane.counts;
-    for (uint64_t* field : {&c.next_seq, &c.acked_seq, &c.produced, &c.effected, &c.evicted, &c.lost, &lane.evicted_open})
+    for (uint64_t* field :
+         {&c.next_seq, &c.acked_seq, &c.produced, &c.effected, &c.evicted, &c.lost, &lane.evicted_open})
       *field = next();
     if (c.next_seq == 0 || c.next_seq >= kSeqMax || c.acked_seq >= c.next_seq) return false;
     lane.sent_seq = c.acked_seq;
@@ -56,7 +58,8 @@ bool Outbox::decode_counters(std::string_view bytes) {
 
 class Recovery {
  public:
-  Recovery(Opened& opened, const StoredState& found) : opened_(opened), box_(opened.outbox), found_(found), changes_(opened.ops) {}
+  Recovery(Opened& opened, const StoredState& found)
+      : opened_(opened), box_(opened.outbox), found_(found), changes_(opened.ops) {}
 
   void run(const Config& config, Instant now) {
     collect_state();
@@ -85,7 +88,8 @@ class Recovery {
       if (row.table == NodeTable::kState && row.key.starts_with(kPrefix)) state_.emplace(row.key, row.value);
   }
   bool has_records() const {
-    return std::any_of(found_.rows.begin(), found_.rows.end(), [](const StoredRow& row) { return row.table == NodeTable::kRecords; });
+    return std::any_of(found_.rows.begin(), found_.rows.end(),
+                       [](const StoredRow& row) { return row.table == NodeTable::kRecords; });
   }
 
   // A row that cannot be read pins all: the hub may have any of it.
@@ -101,7 +105,8 @@ class Recovery {
         continue;
       }
       if (!sent) opened_.thinning_unknown = true;
-      lane.sent_seq = sent ? std::clamp(sent->seq, lane.counts.acked_seq, lane.counts.next_seq - 1) : lane.counts.next_seq - 1;
+      lane.sent_seq =
+          sent ? std::clamp(sent->seq, lane.counts.acked_seq, lane.counts.next_seq - 1) : lane.counts.next_seq - 1;
       if (sent) lane.sent_thresholds = std::move(sent->thresholds);
     }
   }
@@ -131,8 +136,8 @@ class Recovery {
         lane->counts.next_seq = place->seq + 1;
       }
       newest_arrival_ = std::max(newest_arrival_, head->arrival);
-      Outbox::Head made{place->seq, head->q, head->arrival, head->probability, head->value, head->taken_unix_ms, head->bytes,
-                        head->rule, false};
+      Outbox::Head made{place->seq,  head->q,    head->arrival, head->probability, head->value, head->taken_unix_ms,
+                        head->bytes, head->rule, false};
       box_.add(place->lane, made);
     }
   }
@@ -148,7 +153,8 @@ class Recovery {
         opened_.thinning_unknown = true;
         pool.changed = true;
       }
-      if (newest_arrival_ > pool.thresholds.next_event() && newest_arrival_ < kSeqMax && !thresholds) pool.thresholds.start_at(newest_arrival_);
+      if (newest_arrival_ > pool.thresholds.next_event() && newest_arrival_ < kSeqMax && !thresholds)
+        pool.thresholds.start_at(newest_arrival_);
     }
   }
   bool evicted_any(size_t pool) const {
@@ -179,12 +185,14 @@ class Recovery {
 
   void read_budget(const Config& config, Instant now, bool found_any) {
     const auto row = state_.find(kBudgetKey);
-    auto budget = row == state_.end() ? std::optional<Budget>() : Budget::decode(row->second, config.budget_bytes_per_day, now);
+    auto budget =
+        row == state_.end() ? std::optional<Budget>() : Budget::decode(row->second, config.budget_bytes_per_day, now);
     if (budget) {
       box_.budget_ = *budget;
       return;
     }
-    if (found_any) box_.budget_.set_spent(kNoBudget / 2);  // how much was sent today is not known: nothing more goes today
+    if (found_any)
+      box_.budget_.set_spent(kNoBudget / 2);  // how much was sent today is not known: nothing more goes today
     box_.save_budget(changes_);
   }
 
@@ -199,9 +207,11 @@ class Recovery {
 Result<Opened> Outbox::open(const Config& config, const StoredState& found, Instant now) {
   if (config.bytes_max < kBytesMin)
     return fail(Code::kInvalid, "outbox: bytes_max is ", std::to_string(config.bytes_max), "; give at least 1MiB");
-  if (config.entries_max < 64) return fail(Code::kInvalid, "outbox: entries_max is ", std::to_string(config.entries_max), "; give at least 64");
+  if (config.entries_max < 64)
+    return fail(Code::kInvalid, "outbox: entries_max is ", std::to_string(config.entries_max), "; give at least 64");
   if (config.dead_letter_percent < 1 || config.dead_letter_percent > 50)
-    return fail(Code::kInvalid, "outbox: dead_letter_percent is ", std::to_string(config.dead_letter_percent), "; give 1 to 50");
+    return fail(Code::kInvalid, "outbox: dead_letter_percent is ", std::to_string(config.dead_letter_percent),
+                "; give 1 to 50");
   Opened opened{Outbox(config, now), {}, 0, 0, false, false};
   Recovery(opened, found).run(config, now);
   return opened;

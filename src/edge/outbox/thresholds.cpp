@@ -20,7 +20,8 @@ std::optional<Thresholds::Merge> Thresholds::push(uint64_t q) {
 std::vector<Thresholds::Merge> Thresholds::absorb(const Thresholds& older) {
   std::vector<Entry> all = older.entries_;
   all.insert(all.end(), entries_.begin(), entries_.end());
-  std::sort(all.begin(), all.end(), [](const Entry& a, const Entry& b) { return a.event != b.event ? a.event < b.event : a.q < b.q; });
+  std::sort(all.begin(), all.end(),
+            [](const Entry& a, const Entry& b) { return a.event != b.event ? a.event < b.event : a.q < b.q; });
   entries_.clear();
   for (const Entry& entry : all) {
     while (!entries_.empty() && entries_.back().q >= entry.q) entries_.pop_back();
@@ -66,14 +67,16 @@ std::string Thresholds::encode() const {
 }
 
 std::optional<Thresholds> Thresholds::decode(std::string_view bytes) {
-  if (bytes.size() < 9 || static_cast<uint8_t>(bytes[0]) != kVersion || (bytes.size() - 9) % 16 != 0) return std::nullopt;
+  if (bytes.size() < 9 || static_cast<uint8_t>(bytes[0]) != kVersion || (bytes.size() - 9) % 16 != 0)
+    return std::nullopt;
   if ((bytes.size() - 9) / 16 > kThresholdsMax) return std::nullopt;
   Thresholds out;
   out.next_event_ = read_u64_be(bytes.substr(1));
   for (size_t at = 9; at < bytes.size(); at += 16) {
     const Entry entry{read_u64_be(bytes.substr(at)), read_u64_be(bytes.substr(at + 8))};
     if (entry.event >= out.next_event_) return std::nullopt;
-    if (!out.entries_.empty() && (out.entries_.back().event >= entry.event || out.entries_.back().q >= entry.q)) return std::nullopt;
+    if (!out.entries_.empty() && (out.entries_.back().event >= entry.event || out.entries_.back().q >= entry.q))
+      return std::nullopt;
     out.entries_.push_back(entry);
   }
   return out;

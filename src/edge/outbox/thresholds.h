@@ -1,10 +1,11 @@
 #pragma once
 // Thresholds: the memory of what was evicted, so that what survived still stands for it (promises B4, Q8).
 //
-// Every eviction is an event with a number and a threshold t: the priority q of the record that went. The records that were
-// present and stayed had q < t. A record that arrived at event a therefore survived min{t of events ≥ a}. Of the events only
-// those matter whose t is smaller than every later one, so the list is a stack in which numbers and thresholds both rise;
-// with nothing sent in between it has one entry, and each "drained for a while, overflowed again" adds one.
+// Every eviction is an event with a number and a threshold t: the priority q of the record that went. The records that
+// were present and stayed had q < t. A record that arrived at event a therefore survived min{t of events ≥ a}. Of the
+// events only those matter whose t is smaller than every later one, so the list is a stack in which numbers and
+// thresholds both rise; with nothing sent in between it has one entry, and each "drained for a while, overflowed again"
+// adds one.
 
 #include <cstddef>
 #include <cstdint>
@@ -26,8 +27,8 @@ class Thresholds {
     uint64_t q = 0;
     friend bool operator==(const Entry&, const Entry&) = default;
   };
-  // Two entries became one: records that arrived in (after_event, through_event] must now also have q < `q`, and the caller
-  // evicts those that have not. Only then is the coarser list still exact.
+  // Two entries became one: records that arrived in (after_event, through_event] must now also have q < `q`, and the
+  // caller evicts those that have not. Only then is the coarser list still exact.
   struct Merge {
     uint64_t after_event = 0;
     uint64_t through_event = 0;

@@ -6,19 +6,19 @@
 namespace wb::sync {
 namespace {
 
-constexpr uint32_t kContactMinMs = 500;               // whatever a hub grants
+constexpr uint32_t kContactMinMs = 500;  // whatever a hub grants
 constexpr uint32_t kContactMaxMs = 24U * 3'600'000U;
 constexpr uint32_t kJitterMaxMs = 3'600'000;
-constexpr uint32_t kRetryAfterMaxMs = 3'600'000;      // a hub cannot send a node away for longer
-constexpr uint32_t kBurstSeconds = 10;                // of the drain rate that may be saved up
-constexpr uint32_t kAllowancePerContact = 1;          // fifths of a retry: at most 1.2 attempts per regular contact (L2)
+constexpr uint32_t kRetryAfterMaxMs = 3'600'000;  // a hub cannot send a node away for longer
+constexpr uint32_t kBurstSeconds = 10;            // of the drain rate that may be saved up
+constexpr uint32_t kAllowancePerContact = 1;      // fifths of a retry: at most 1.2 attempts per regular contact (L2)
 constexpr uint32_t kAllowancePerRetry = 5;
 constexpr uint32_t kAllowanceMax = 15;
-constexpr uint32_t kGapMs = 50;                       // between an answer and the next request of a backlog
-constexpr uint32_t kFlowingMs = 10'000;               // records were sent this recently: long-polls stay short
-constexpr uint32_t kUrgentGapMs = 500;                // between contacts for urgent reasons
-constexpr uint32_t kParkSlackMs = 1'000;              // a long-poll that ends this soon is not cancelled for ordinary records
-constexpr uint64_t kWorthSendingBytes = 16U << 10;    // of a backlog, when tokens are scarce
+constexpr uint32_t kGapMs = 50;           // between an answer and the next request of a backlog
+constexpr uint32_t kFlowingMs = 10'000;   // records were sent this recently: long-polls stay short
+constexpr uint32_t kUrgentGapMs = 500;    // between contacts for urgent reasons
+constexpr uint32_t kParkSlackMs = 1'000;  // a long-poll that ends this soon is not cancelled for ordinary records
+constexpr uint64_t kWorthSendingBytes = 16U << 10;  // of a backlog, when tokens are scarce
 constexpr uint32_t kRecordsFailedMax = 3;  // requests with records in a row; then control goes alone for an interval
 constexpr uint64_t kBurstBytesMin = limits::kRecordBytesMax + 8'192;  // at any rate the largest record goes some time
 constexpr uint64_t kRequestBytesMax = limits::kExchangeRequestBytesMax / 2;
@@ -141,10 +141,12 @@ void Sync::failed(Instant now, bool reached, uint32_t retry_after_ms) {
   view_.connected = false;
   ++view_.failures_in_row;
   const uint32_t doublings = std::min(view_.failures_in_row - 1, 20U);
-  const uint64_t span_ms = std::clamp<uint64_t>(uint64_t{config_.backoff_first_ms} << doublings, 1, config_.backoff_max_ms);
+  const uint64_t span_ms =
+      std::clamp<uint64_t>(uint64_t{config_.backoff_first_ms} << doublings, 1, config_.backoff_max_ms);
   uint64_t wait_ms = kGapMs + jitter(std::max<uint64_t>(span_ms, jitter_floor_ms_));
   hub_refused_ = retry_after_ms > 0;
-  // Records that do not get through, whatever the reason, must not take control with them: for an interval it goes alone.
+  // Records that do not get through, whatever the reason, must not take control with them: for an interval it goes
+  // alone.
   if (std::exchange(offered_bytes_, 0) > 0 && reached && ++records_failed_in_row_ >= kRecordsFailedMax)
     records_not_before_ = after_ms(now, int64_t{std::max(interval_ms_, jitter_floor_ms_)} + jitter(jitter_floor_ms_));
   if (retry_after_ms > 0) wait_ms = std::max<uint64_t>(wait_ms, retry_after_ms + jitter(jitter_floor_ms_));
@@ -157,7 +159,8 @@ void Sync::failed(Instant now, bool reached, uint32_t retry_after_ms) {
       wait_ms = interval_ms_ + jitter(jitter_floor_ms_);
     }
   }
-  if (reached && wait_ms >= interval_ms_) retry_allowance_ = std::min(retry_allowance_ + kAllowancePerContact, kAllowanceMax);
+  if (reached && wait_ms >= interval_ms_)
+    retry_allowance_ = std::min(retry_allowance_ + kAllowancePerContact, kAllowanceMax);
   not_before_ = after_ms(now, static_cast<int64_t>(wait_ms));
   regular_at_ = not_before_;
 }
@@ -170,7 +173,8 @@ void Sync::take_grant(const wire::Grant& grant) {
   if (grant.jitter_floor_ms() > 0) jitter_floor_ms_ = std::min(grant.jitter_floor_ms(), kJitterMaxMs);
   request_bytes_max_ = std::min<uint64_t>(config_.request_bytes_max, kRequestBytesMax);
   // Half of what the hub takes: the rest of a request (counters, schemas, sketches) needs room too.
-  if (grant.max_request_bytes() > 0) request_bytes_max_ = std::min<uint64_t>(request_bytes_max_, grant.max_request_bytes() / 2);
+  if (grant.max_request_bytes() > 0)
+    request_bytes_max_ = std::min<uint64_t>(request_bytes_max_, grant.max_request_bytes() / 2);
 }
 
 void Sync::refill(Instant now) {
@@ -179,7 +183,8 @@ void Sync::refill(Instant now) {
   refilled_at_.ns += passed_ms * kNsPerMs;
   if (!granted_) return;
   const uint64_t burst = std::max(rate_bytes_per_s_ * kBurstSeconds, kBurstBytesMin);
-  const auto earned = static_cast<uint64_t>(static_cast<Uint128>(rate_bytes_per_s_) * static_cast<uint64_t>(passed_ms) / 1'000);
+  const auto earned =
+      static_cast<uint64_t>(static_cast<Uint128>(rate_bytes_per_s_) * static_cast<uint64_t>(passed_ms) / 1'000);
   if (tokens_bytes_ < burst) tokens_bytes_ = std::min(tokens_bytes_ + earned, burst);
 }
 
@@ -189,7 +194,8 @@ Instant Sync::tokens_due(Instant now) const {
   const uint64_t wanted = std::min(sendable_bytes_, wanted_bytes_);
   if (tokens_bytes_ >= wanted) return records_not_before_;
   if (rate_bytes_per_s_ == 0) return kNever;
-  return later(records_not_before_, after_ms(now, static_cast<int64_t>((wanted - tokens_bytes_) * 1'000 / rate_bytes_per_s_ + 1)));
+  return later(records_not_before_,
+               after_ms(now, static_cast<int64_t>((wanted - tokens_bytes_) * 1'000 / rate_bytes_per_s_ + 1)));
 }
 
 // When ordinary records alone are a reason to talk. A node that does not long-poll brings them at its regular contacts.
@@ -229,13 +235,15 @@ void Sync::begin(Instant now, Step<Effect>& out) {
   out.effects.push_back(send);
 }
 
-// Not beyond the time when records are due, nor long while records flow: then the hub ends it, and no connection is cut.
+// Not beyond the time when records are due, nor long while records flow: then the hub ends it, and no connection is
+// cut.
 uint32_t Sync::park_ms(Instant now) const {
   uint32_t ms = config_.long_poll_ms;
   const bool flowing = last_records_at_.ns >= 0 && now < after_ms(last_records_at_, kFlowingMs);
   if (flowing) ms = std::min(ms, config_.flush_ms);
   const Instant due = records_due(now);
-  if (due != kNever && due > now) ms = std::min<uint32_t>(ms, static_cast<uint32_t>(std::min<int64_t>((due.ns - now.ns) / kNsPerMs + 1, ms)));
+  if (due != kNever && due > now)
+    ms = std::min<uint32_t>(ms, static_cast<uint32_t>(std::min<int64_t>((due.ns - now.ns) / kNsPerMs + 1, ms)));
   return ms;
 }
 

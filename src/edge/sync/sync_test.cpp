@@ -41,7 +41,10 @@ struct Driver {
   // Lets time pass until an exchange is in flight or `limit` is reached.
   bool run_until_send(Instant limit) {
     while (!open) {
-      if (wake_at > limit) { now = limit; return false; }
+      if (wake_at > limit) {
+        now = limit;
+        return false;
+      }
       now = wake_at;
       step(Woke{});
     }
@@ -126,10 +129,12 @@ TEST(Sync, NeverTwoInFlightAndNoSpinUnderRandomEvents) {
     if (seed % 3 == 0) config.long_poll_ms = 0;
     Driver d(config, seed);
     for (int i = 0; i < 2'000; ++i) {
-      d.now = d.wake_at != kNever && prng.chance(500'000) ? std::max(d.now, d.wake_at) : after_ms(d.now, static_cast<int64_t>(prng.below(3'000)));
+      d.now = d.wake_at != kNever && prng.chance(500'000) ? std::max(d.now, d.wake_at)
+                                                          : after_ms(d.now, static_cast<int64_t>(prng.below(3'000)));
       const uint64_t what = prng.below(12);
       if (d.open && what < 4) {
-        d.answer(grant(prng.below(3) * 10'000, static_cast<uint32_t>(prng.below(100'000))), d.open->record_bytes_max / 2, prng.chance(500'000), prng.chance(100'000));
+        d.answer(grant(prng.below(3) * 10'000, static_cast<uint32_t>(prng.below(100'000))),
+                 d.open->record_bytes_max / 2, prng.chance(500'000), prng.chance(100'000));
       } else if (d.open && what < 6) {
         d.fail(prng.chance(500'000), static_cast<uint32_t>(prng.below(2) * 5'000));
       } else if (what == 6) {
@@ -176,8 +181,8 @@ TEST(Sync, BackoffGrowsWithJitterOfAtLeastTheFloor) {
     first.push_back((d.now.ns - at.ns) / kNsPerMs);
   }
   std::sort(first.begin(), first.end());
-  EXPECT_LT(first[40], 1'000);    // spread evenly over the floor …
-  EXPECT_GT(first[360], 4'000);   // … not over the first backoff of one second
+  EXPECT_LT(first[40], 1'000);   // spread evenly over the floor …
+  EXPECT_GT(first[360], 4'000);  // … not over the first backoff of one second
   Driver d;
   int64_t longest = 0;
   for (int i = 0; i < 12; ++i) {
@@ -253,7 +258,8 @@ TEST(Sync, ARefusalOfRecordsIsNotRepeatedAtOnce) {
   EXPECT_LT(d.sends, 6);
 }
 
-// A hub that answers 400 to what lies in the outbox would otherwise never hear of a rollback, nor the node of a release.
+// A hub that answers 400 to what lies in the outbox would otherwise never hear of a rollback, nor the node of a
+// release.
 TEST(Sync, RecordsThatDoNotGetThroughDoNotTakeControlWithThem) {  // R1
   Driver d;
   ASSERT_TRUE(d.run_until_send(ms(60'000)));
@@ -310,7 +316,8 @@ TEST(Streams, BuildsWhatTheHubAcceptsAndLeavesOutWhatItWouldNot) {
   const Bytes bad = wire::encode(record);
   wire::ExchangeRequest request;
   request.set_incarnation(std::string(16, 'i'));
-  StreamPartView part{Lane::kBulk, 10, 20, 3, 1, {{11, 1, good}, {12, 0.25, good}, {13, 1, bad}, {15, 1, ""}, {16, 1, "\xFF\xFF"}}};
+  StreamPartView part{
+      Lane::kBulk, 10, 20, 3, 1, {{11, 1, good}, {12, 0.25, good}, {13, 1, bad}, {15, 1, ""}, {16, 1, "\xFF\xFF"}}};
   const auto unreadable = build_streams({part}, request);
   ASSERT_EQ(unreadable.size(), 3U);
   EXPECT_EQ(unreadable[0].seq, 13U);

@@ -49,7 +49,8 @@ std::optional<uint64_t> first_broken_audit(Rows& rows) {
   std::string previous(32, '\0');
   rows.scan(Table::kAudit, "", "", [&](std::string_view, std::string_view value) {
     pb::AuditEntry entry;
-    if (!parse_row(value, entry) || entry.number() != expected || entry.previous() != previous || entry.hash() != hash_of(entry)) {
+    if (!parse_row(value, entry) || entry.number() != expected || entry.previous() != previous ||
+        entry.hash() != hash_of(entry)) {
       broken = expected;
       return false;
     }

@@ -16,12 +16,13 @@
 namespace wb::hub {
 namespace {
 
-constexpr std::string_view kWaybillColumns[] = {"node", "pipeline", "release", "schema", "event_time", "rule",
-                                                "inclusion_probability", "seq", "lane", "label", "score", "confidence", "novelty"};
+constexpr std::string_view kWaybillColumns[] = {
+    "node", "pipeline", "release", "schema", "event_time", "rule",   "inclusion_probability",
+    "seq",  "lane",     "label",   "score",  "confidence", "novelty"};
 
 struct Cell {
   std::string text;
-  bool quoted = false;   // text, not a number
+  bool quoted = false;  // text, not a number
   bool missing = true;
 };
 Cell text_cell(std::string_view text) { return Cell{std::string(text), true, text.empty()}; }
@@ -49,7 +50,8 @@ class Exporter {
     for (const std::string_view name : kWaybillColumns) columns_.emplace_back(name);
     if (query.dead_letters) columns_.insert(columns_.end(), {"reason", "raw"});
     fixed_ = columns_.size();
-    const auto dataset = load_row<pb::DatasetRow>(rows, Table::kMeta, "dataset/" + query.pipeline).value_or(pb::DatasetRow{});
+    const auto dataset =
+        load_row<pb::DatasetRow>(rows, Table::kMeta, "dataset/" + query.pipeline).value_or(pb::DatasetRow{});
     for (const std::string& id : dataset.schemas()) add_schema(id);
   }
 
@@ -66,12 +68,19 @@ class Exporter {
     std::vector<Cell> cells(columns_.size());
     const wire::Verdict& verdict = record.verdict();
     const bool scored = record.has_verdict();
-    std::array<Cell, std::size(kWaybillColumns)> waybill = {
-        text_cell(id.node), text_cell(record.pipeline()), text_cell(record.release()), text_cell(record.schema()),
-        text_cell(format_time(record.event_time_ms())), text_cell(rule_name(static_cast<Rule>(record.rule()))),
-        number_cell(record.inclusion_probability()), count_cell(record.seq()), text_cell(lane_name(static_cast<Lane>(id.lane))),
-        text_cell(verdict.label()), scored ? number_cell(verdict.score()) : Cell{},
-        scored ? number_cell(verdict.confidence()) : Cell{}, scored ? number_cell(verdict.novelty()) : Cell{}};
+    std::array<Cell, std::size(kWaybillColumns)> waybill = {text_cell(id.node),
+                                                            text_cell(record.pipeline()),
+                                                            text_cell(record.release()),
+                                                            text_cell(record.schema()),
+                                                            text_cell(format_time(record.event_time_ms())),
+                                                            text_cell(rule_name(static_cast<Rule>(record.rule()))),
+                                                            number_cell(record.inclusion_probability()),
+                                                            count_cell(record.seq()),
+                                                            text_cell(lane_name(static_cast<Lane>(id.lane))),
+                                                            text_cell(verdict.label()),
+                                                            scored ? number_cell(verdict.score()) : Cell{},
+                                                            scored ? number_cell(verdict.confidence()) : Cell{},
+                                                            scored ? number_cell(verdict.novelty()) : Cell{}};
     std::move(waybill.begin(), waybill.end(), cells.begin());
     if (query_.dead_letters) {
       cells[fixed_ - 2] = text_cell(record.reason());
@@ -85,8 +94,10 @@ class Exporter {
         if (!is_text && number < record.numbers_size()) cells[column] = number_cell(record.numbers(number++));
       }
     }
-    if (query_.format == DatasetQuery::Format::kCsv) append_line(out, cells);
-    else append_object(out, cells);
+    if (query_.format == DatasetQuery::Format::kCsv)
+      append_line(out, cells);
+    else
+      append_object(out, cells);
   }
 
  private:
@@ -103,9 +114,12 @@ class Exporter {
       if (i > 0) out += ',';
       append_json_text(columns_[i], out);
       out += ':';
-      if (cells[i].missing) out += "null";
-      else if (cells[i].quoted) append_json_text(cells[i].text, out);
-      else out += cells[i].text;
+      if (cells[i].missing)
+        out += "null";
+      else if (cells[i].quoted)
+        append_json_text(cells[i].text, out);
+      else
+        out += cells[i].text;
     }
     out += "}\n";
   }
@@ -116,9 +130,11 @@ class Exporter {
     for (int i = 0; i < std::min(schema->names_size(), schema->types_size()); ++i) {
       std::string name = schema->names(i);
       const auto fixed_end = columns_.begin() + static_cast<std::ptrdiff_t>(fixed_);
-      if (std::find(columns_.begin(), fixed_end, name) != fixed_end) name = "value." + name;  // a sensor may be called "node"
+      if (std::find(columns_.begin(), fixed_end, name) != fixed_end)
+        name = "value." + name;  // a sensor may be called "node"
       const auto found = std::find(columns_.begin(), columns_.end(), name);
-      places.emplace_back(static_cast<size_t>(found - columns_.begin()), schema->types(i) == static_cast<uint32_t>(ColumnType::kText));
+      places.emplace_back(static_cast<size_t>(found - columns_.begin()),
+                          schema->types(i) == static_cast<uint32_t>(ColumnType::kText));
       if (found == columns_.end()) columns_.push_back(name);
     }
   }
@@ -161,7 +177,8 @@ std::string format_time(int64_t unix_ms) {
 Result<int64_t> parse_time(std::string_view text, int64_t now_ms) {
   if (const auto unix_ms = parse_int(text)) return *unix_ms;
   if (const auto age_ms = parse_duration_ms(text); age_ms.ok()) return now_ms - *age_ms;
-  const Error bad = fail(Code::kInvalid, "'", text.substr(0, 40), "' is no time; write 2026-11-23T14:00:00Z, Unix milliseconds, or an age such as 7d");
+  const Error bad = fail(Code::kInvalid, "'", text.substr(0, 40),
+                         "' is no time; write 2026-11-23T14:00:00Z, Unix milliseconds, or an age such as 7d");
   if (text.size() < 10 || text[4] != '-' || text[7] != '-') return bad;
   const auto number = [&](size_t at, size_t size) { return parse_int(text.substr(at, size)).value_or(-1); };
   const int64_t month = number(5, 2);
@@ -169,7 +186,9 @@ Result<int64_t> parse_time(std::string_view text, int64_t now_ms) {
   if (number(0, 4) < 0 || month < 1 || month > 12 || day < 1 || day > 31) return bad;
   int64_t out = days_from_civil(number(0, 4), month, day) * 86'400'000;
   if (text.size() == 10) return out;
-  if (text.size() < 20 || text.size() > 24 || text[10] != 'T' || text[13] != ':' || text[16] != ':' || text.back() != 'Z') return bad;
+  if (text.size() < 20 || text.size() > 24 || text[10] != 'T' || text[13] != ':' || text[16] != ':' ||
+      text.back() != 'Z')
+    return bad;
   const int64_t hour = number(11, 2);
   const int64_t minute = number(14, 2);
   const int64_t second = number(17, 2);

@@ -1,6 +1,6 @@
 #pragma once
-// dataset: the records that came back, as rows with their waybill, in pages. The columns of one pipeline are the same in
-// every page: the waybill's, then each value column of every schema it was ever sent with, in order of first sight.
+// dataset: the records that came back, as rows with their waybill, in pages. The columns of one pipeline are the same
+// in every page: the waybill's, then each value column of every schema it was ever sent with, in order of first sight.
 
 #include <cstdint>
 #include <optional>
@@ -23,9 +23,9 @@ struct DatasetQuery {
   enum class Format : uint8_t { kCsv, kNdjson };
   Format format = Format::kNdjson;
   int64_t since_ms = INT64_MIN, until_ms = INT64_MAX;  // event time, [since, until)
-  bool dead_letters = false;  // those only; without it, the others only
-  std::string node;           // "" = all
-  std::string cursor;         // of the page before; "" = from the start
+  bool dead_letters = false;                           // those only; without it, the others only
+  std::string node;                                    // "" = all
+  std::string cursor;                                  // of the page before; "" = from the start
   size_t rows_max = 10'000;
 };
 struct DatasetPage {

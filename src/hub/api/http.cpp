@@ -14,13 +14,17 @@ namespace {
 constexpr uint64_t kAnswersKept = 1'024;  // of mutations, for retries
 
 int hex_digit(char c) {
-  return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+  return c >= '0' && c <= '9'   ? c - '0'
+         : c >= 'a' && c <= 'f' ? c - 'a' + 10
+         : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                : -1;
 }
 
 std::string percent_decoded(std::string_view text, bool plus_is_space) {
   std::string out;
   for (size_t i = 0; i < text.size(); ++i) {
-    const bool escape = text[i] == '%' && i + 2 < text.size() && hex_digit(text[i + 1]) >= 0 && hex_digit(text[i + 2]) >= 0;
+    const bool escape =
+        text[i] == '%' && i + 2 < text.size() && hex_digit(text[i + 1]) >= 0 && hex_digit(text[i + 2]) >= 0;
     if (escape) {
       out += static_cast<char>(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2]));
       i += 2;
@@ -90,7 +94,8 @@ Retry find_retry(const Context& context) {
   const auto stored = load_row<pb::Answer>(context.rows, Table::kMeta, out.key);
   if (!stored) return out;
   if (stored->request_sha256() != out.digest) {
-    out.answer = error_response(422, "idempotency_key_reused", "this Idempotency-Key was used for another request", "use a new key for each request");
+    out.answer = error_response(422, "idempotency_key_reused", "this Idempotency-Key was used for another request",
+                                "use a new key for each request");
     return out;
   }
   out.answer = Response{};
@@ -134,7 +139,8 @@ Response admin(const Context& context) {
 Response route(const Context& context) {
   const auto& path = context.path;
   if (path.size() == 1 && path[0] == "ping") return json_response(200, {{"ok", true}});
-  if (path.size() == 1 && path[0] == "ready") return json_response(200, {{"ready", true}, {"version", context.hub.config().version}});
+  if (path.size() == 1 && path[0] == "ready")
+    return json_response(200, {{"ready", true}, {"version", context.hub.config().version}});
   if (path.size() == 1 && path[0] == "metrics") {
     Response out;
     out.content_type = "text/plain; version=0.0.4";
@@ -153,7 +159,8 @@ Response route(const Context& context) {
     if (is_node) return path[1] == "renew" ? renew(context) : exchange(context);
     return error_response(403, "denied", "only a node may do this", "run waybill-agent with its own credential");
   }
-  if (!is_admin) return error_response(403, "denied", "a node's certificate does not allow this", "use the admin credential");
+  if (!is_admin)
+    return error_response(403, "denied", "a node's certificate does not allow this", "use the admin credential");
   const Retry retry = find_retry(context);
   if (retry.answer) return *retry.answer;
   Response out = admin(context);
@@ -228,10 +235,12 @@ Result<bool> flag_of(const Json& object, std::string_view key) {
 Result<int64_t> integer_of(const Json& object, std::string_view key, int64_t fallback, int64_t min, int64_t max) {
   const auto found = object.find(std::string(key));
   if (found == object.end() || found->is_null()) return fallback;
-  const bool fits = found->is_number_integer() && (!found->is_number_unsigned() || found->get<uint64_t>() <= static_cast<uint64_t>(INT64_MAX));
+  const bool fits = found->is_number_integer() &&
+                    (!found->is_number_unsigned() || found->get<uint64_t>() <= static_cast<uint64_t>(INT64_MAX));
   const int64_t value = fits ? found->get<int64_t>() : 0;
   if (!fits || value < min || value > max)
-    return fail(Code::kInvalid, "'", key, "' must be a whole number from ", std::to_string(min), " to ", std::to_string(max));
+    return fail(Code::kInvalid, "'", key, "' must be a whole number from ", std::to_string(min), " to ",
+                std::to_string(max));
   return value;
 }
 
@@ -251,7 +260,8 @@ Result<int64_t> query_number(const Context& context, std::string_view key, int64
   if (found == context.query.end()) return fallback;
   const auto value = parse_int(found->second);
   if (!value || *value < min || *value > max)
-    return fail(Code::kInvalid, "query parameter '", key, "' must be a whole number from ", std::to_string(min), " to ", std::to_string(max));
+    return fail(Code::kInvalid, "query parameter '", key, "' must be a whole number from ", std::to_string(min), " to ",
+                std::to_string(max));
   return *value;
 }
 
@@ -260,7 +270,8 @@ Status check_query(const Context& context, std::span<const std::string_view> key
   for (const auto& [key, value] : context.query) {
     bool found = false;
     for (const std::string& name : known) found = found || name == key;
-    if (!found) return fail(Code::kInvalid, "unknown query parameter '", key.substr(0, 60), "'", suggestion(key, known));
+    if (!found)
+      return fail(Code::kInvalid, "unknown query parameter '", key.substr(0, 60), "'", suggestion(key, known));
   }
   return ok_status();
 }
@@ -273,7 +284,8 @@ Response error_response(int status, std::string_view code, std::string_view mess
 
 Response handle(Hub& hub, Rows& rows, Moment now, const Caller& caller, const Request& request) {
   internal::Context context{hub, rows, now, caller, request, {}, {}};
-  for (const std::string_view part : split(std::string_view(request.path).substr(request.path.starts_with('/') ? 1 : 0), '/'))
+  for (const std::string_view part :
+       split(std::string_view(request.path).substr(request.path.starts_with('/') ? 1 : 0), '/'))
     context.path.push_back(internal::percent_decoded(part, false));
   if (!request.query.empty()) {
     for (const std::string_view part : split(request.query, '&')) {

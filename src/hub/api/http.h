@@ -1,10 +1,10 @@
 #pragma once
-// The hub's HTTP surface as a pure function: request in, response out, described by api/openapi.yaml. It translates JSON
-// and protobuf to commands and queries of Hub and decides nothing. No sockets: world/ carries the bytes.
+// The hub's HTTP surface as a pure function: request in, response out, described by api/openapi.yaml. It translates
+// JSON and protobuf to commands and queries of Hub and decides nothing. No sockets: world/ carries the bytes.
 //
 // Errors are {"error":{"code","message","next"}}: what happened, and what to do next.
-// Every call runs inside a transaction of `rows`, which is committed before the response is sent. A response with an error
-// status has written nothing, so many calls may share one transaction.
+// Every call runs inside a transaction of `rows`, which is committed before the response is sent. A response with an
+// error status has written nothing, so many calls may share one transaction.
 
 #include <cstdint>
 #include <map>
@@ -28,7 +28,8 @@ struct Request {
   std::string method;  // "GET"
   std::string path;    // "/v1/nodes/pump-7", still percent-encoded, without the query
   std::string query;   // "since=…&limit=…", without '?'
-  std::map<std::string, std::string, std::less<>> headers;  // names in lower case; only those named in openapi.yaml matter
+  std::map<std::string, std::string, std::less<>>
+      headers;  // names in lower case; only those named in openapi.yaml matter
   std::string body;
   std::string entropy;  // 32 fresh random bytes from world: secrets and ids are made of it
 };
@@ -40,7 +41,8 @@ struct Response {
   std::string body;
   // POST /v1/enrol: sign, then call finish_enrol() in the same transaction and send what it returns instead of this.
   std::optional<IssueCertificate> issue;
-  // POST /v1/exchange: if > 0, commit, hold the answer this long or until take_wakes() names the node, then send resume().
+  // POST /v1/exchange: if > 0, commit, hold the answer this long or until take_wakes() names the node, then send
+  // resume().
   uint32_t hold_ms = 0;
 };
 

@@ -67,12 +67,12 @@ FleetSummary fleet_summary(Hub& hub, Rows& rows, Moment now);
 }  // namespace wb::hub::internal
 
 // WB_TRY for a handler: an error becomes its response.
-#define WB_HTTP_TRY(declaration, expression)                                              \
-  auto WB_CONCAT(wb_http_, __LINE__) = (expression);                                      \
+#define WB_HTTP_TRY(declaration, expression)                                                       \
+  auto WB_CONCAT(wb_http_, __LINE__) = (expression);                                               \
   if (!WB_CONCAT(wb_http_, __LINE__).ok()) return error_of(WB_CONCAT(wb_http_, __LINE__).error()); \
   declaration = std::move(WB_CONCAT(wb_http_, __LINE__)).value()
-#define WB_HTTP_CHECK(expression)                                  \
-  do {                                                             \
-    auto wb_http_result = (expression);                            \
+#define WB_HTTP_CHECK(expression)                                      \
+  do {                                                                 \
+    auto wb_http_result = (expression);                                \
     if (!wb_http_result.ok()) return error_of(wb_http_result.error()); \
   } while (false)

@@ -12,13 +12,21 @@ namespace {
 
 Json release_json(const pb::ReleaseRow& release, int64_t now_ms) {
   Json blobs = Json::array();
-  for (const wire::Blob& blob : release.blobs()) blobs.push_back({{"name", blob.name()}, {"size_bytes", blob.size_bytes()}, {"sha256", blob.sha256()}});
+  for (const wire::Blob& blob : release.blobs())
+    blobs.push_back({{"name", blob.name()}, {"size_bytes", blob.size_bytes()}, {"sha256", blob.sha256()}});
   Json features = Json::array();
   for (const std::string& name : release.feature_names()) features.push_back(name);
-  return {{"digest", release.digest()}, {"name", release.name()}, {"version", release.version()},
-          {"full_name", release.name() + "@" + release.version()}, {"size_bytes", release.size_bytes()},
-          {"pushed_ms", release.pushed_ms()}, {"age_ms", std::max<int64_t>(0, now_ms - release.pushed_ms())},
-          {"pushed_by", release.pushed_by()}, {"key_id", release.key_id()}, {"blobs", blobs}, {"features", features}};
+  return {{"digest", release.digest()},
+          {"name", release.name()},
+          {"version", release.version()},
+          {"full_name", release.name() + "@" + release.version()},
+          {"size_bytes", release.size_bytes()},
+          {"pushed_ms", release.pushed_ms()},
+          {"age_ms", std::max<int64_t>(0, now_ms - release.pushed_ms())},
+          {"pushed_by", release.pushed_by()},
+          {"key_id", release.key_id()},
+          {"blobs", blobs},
+          {"features", features}};
 }
 
 struct Range {
@@ -53,7 +61,9 @@ Response keys(const Context& context) {
   if (context.is("GET")) {
     Json list = Json::array();
     for (const pb::PublisherKey& key : trusted_keys(context.rows))
-      list.push_back({{"id", wire::key_id(key.public_key())}, {"public_key", hex_encode(key.public_key())}, {"name", key.name()},
+      list.push_back({{"id", wire::key_id(key.public_key())},
+                      {"public_key", hex_encode(key.public_key())},
+                      {"name", key.name()},
                       {"added_ms", key.added_ms()}});
     return json_response(200, {{"keys", list}});
   }
@@ -72,7 +82,9 @@ Response releases(const Context& context) {
   if (context.path.size() == 3) {
     if (!context.is("GET")) return method_not_allowed("GET");
     const auto release = find_release(context.rows, context.path[2]);
-    if (!release) return error_of(fail(Code::kNotFound, "there is no release '", context.path[2].substr(0, 80), "'; `waybill release list` shows them"));
+    if (!release)
+      return error_of(fail(Code::kNotFound, "there is no release '", context.path[2].substr(0, 80),
+                           "'; `waybill release list` shows them"));
     return json_response(200, release_json(*release, now_ms));
   }
   if (context.path.size() != 2) return not_found(context);
@@ -83,7 +95,8 @@ Response releases(const Context& context) {
   }
   if (!context.is("POST")) return method_not_allowed("GET, POST");
   const bool known = find_release(context.rows, sha256_hex(context.request.body)).has_value();
-  WB_HTTP_TRY(const pb::ReleaseRow row, context.hub.push_release(context.rows, context.now, context.request.body, context.actor()));
+  WB_HTTP_TRY(const pb::ReleaseRow row,
+              context.hub.push_release(context.rows, context.now, context.request.body, context.actor()));
   return json_response(known ? 200 : 201, release_json(row, now_ms));
 }
 
@@ -95,20 +108,22 @@ Response artifacts(const Context& context) {
   const uint64_t length = range.last == UINT64_MAX ? limits::kFetchRangeBytesMax : range.last - range.first + 1;
   const auto release = find_release(context.rows, context.path[2]);
   if (release && range.first >= release->size_bytes()) {
-    Response out = error_response(416, "range", "the artifact has " + std::to_string(release->size_bytes()) + " bytes", "ask for a range inside it");
+    Response out = error_response(416, "range", "the artifact has " + std::to_string(release->size_bytes()) + " bytes",
+                                  "ask for a range inside it");
     out.headers.emplace_back("Content-Range", "bytes */" + std::to_string(release->size_bytes()));
     return out;
   }
   WB_HTTP_TRY(auto part, context.hub.read_artifact(context.rows, context.path[2], range.first, length));
   const uint64_t size = part.bytes.size();
   if (!range.given && size < part.total_bytes)
-    return error_of(fail(Code::kInvalid, "the artifact has ", std::to_string(part.total_bytes), " bytes; ask for ranges of at most ",
-                         std::to_string(limits::kFetchRangeBytesMax)));
+    return error_of(fail(Code::kInvalid, "the artifact has ", std::to_string(part.total_bytes),
+                         " bytes; ask for ranges of at most ", std::to_string(limits::kFetchRangeBytesMax)));
   Response out;
   out.status = range.given ? 206 : 200;
   out.content_type = "application/octet-stream";
   if (range.given)
-    out.headers.emplace_back("Content-Range", "bytes " + std::to_string(range.first) + "-" + std::to_string(range.first + size - 1) + "/" +
+    out.headers.emplace_back("Content-Range", "bytes " + std::to_string(range.first) + "-" +
+                                                  std::to_string(range.first + size - 1) + "/" +
                                                   std::to_string(part.total_bytes));
   out.headers.emplace_back("ETag", "\"" + context.path[2] + "\"");
   out.body = std::move(part.bytes);
@@ -121,9 +136,13 @@ Response datasets(const Context& context) {
   if (context.path.size() == 2) {
     Json list = Json::array();
     for (const DatasetInfo& info : list_datasets(context.rows))
-      list.push_back({{"pipeline", info.pipeline}, {"records", info.row.records()}, {"bytes", info.row.bytes()},
-                      {"first_event_ms", info.row.first_event_ms()}, {"last_event_ms", info.row.last_event_ms()},
-                      {"changed_ms", info.row.changed_ms()}, {"age_ms", std::max<int64_t>(0, now_ms - info.row.changed_ms())}});
+      list.push_back({{"pipeline", info.pipeline},
+                      {"records", info.row.records()},
+                      {"bytes", info.row.bytes()},
+                      {"first_event_ms", info.row.first_event_ms()},
+                      {"last_event_ms", info.row.last_event_ms()},
+                      {"changed_ms", info.row.changed_ms()},
+                      {"age_ms", std::max<int64_t>(0, now_ms - info.row.changed_ms())}});
     return json_response(200, {{"datasets", list}, {"as_of_ms", now_ms}});
   }
   if (context.path.size() != 3) return not_found(context);
@@ -136,9 +155,12 @@ Response datasets(const Context& context) {
     return found == context.query.end() ? std::string() : found->second;
   };
   const std::string format = given("format");
-  if (!format.empty() && format != "csv" && format != "ndjson") return error_of(fail(Code::kInvalid, "format '", format.substr(0, 40), "' is not known; write csv or ndjson"));
+  if (!format.empty() && format != "csv" && format != "ndjson")
+    return error_of(fail(Code::kInvalid, "format '", format.substr(0, 40), "' is not known; write csv or ndjson"));
   const std::string lane = given("lane");
-  if (!lane.empty() && lane != "dead_letter") return error_of(fail(Code::kInvalid, "lane '", lane.substr(0, 40), "' cannot be asked for; write dead_letter, or leave it out for all others"));
+  if (!lane.empty() && lane != "dead_letter")
+    return error_of(fail(Code::kInvalid, "lane '", lane.substr(0, 40),
+                         "' cannot be asked for; write dead_letter, or leave it out for all others"));
   query.format = format == "csv" ? DatasetQuery::Format::kCsv : DatasetQuery::Format::kNdjson;
   query.dead_letters = lane == "dead_letter";
   query.node = given("node");

@@ -10,18 +10,21 @@ namespace wb::hub::internal {
 namespace {
 
 Result<Hub::RolloutSpec> spec_of(const Context& context) {
-  constexpr std::string_view kKeys[] = {"release", "selector", "waves", "dark_after", "max_failure_percent", "probation_records",
-                                        "probation", "supersede", "allow_halted"};
+  constexpr std::string_view kKeys[] = {
+      "release",           "selector",  "waves",     "dark_after",  "max_failure_percent",
+      "probation_records", "probation", "supersede", "allow_halted"};
   WB_TRY(const Json body, body_object(context, kKeys));
   Hub::RolloutSpec spec;
   WB_TRY(spec.release, text_of(body, "release", ""));
   if (spec.release.empty()) return fail(Code::kInvalid, "'release' is missing; write name@version or a digest");
   WB_TRY(spec.selector, text_of(body, "selector", "all"));
   if (const auto waves = body.find("waves"); waves != body.end() && !waves->is_null()) {
-    if (!waves->is_array()) return fail(Code::kInvalid, "'waves' must be a list of percentages, such as [1, 5, 25, 100]");
+    if (!waves->is_array())
+      return fail(Code::kInvalid, "'waves' must be a list of percentages, such as [1, 5, 25, 100]");
     spec.waves_percent.clear();
     for (const Json& wave : *waves) {
-      if (!wave.is_number_unsigned() || wave.get<uint64_t>() > 100) return fail(Code::kInvalid, "'waves' must be a list of percentages, such as [1, 5, 25, 100]");
+      if (!wave.is_number_unsigned() || wave.get<uint64_t>() > 100)
+        return fail(Code::kInvalid, "'waves' must be a list of percentages, such as [1, 5, 25, 100]");
       spec.waves_percent.push_back(wave.get<uint32_t>());
     }
   }
@@ -44,22 +47,32 @@ Response plan(const Context& context) {
   WB_HTTP_TRY(const Hub::RolloutPlan plan, context.hub.plan_rollout(context.rows, context.now, spec));
   Json waves = Json::array();
   for (const Hub::WavePlan& wave : plan.waves) waves.push_back({{"percent", wave.percent}, {"nodes", wave.nodes}});
-  return json_response(200, {{"release", spec.release}, {"selector", spec.selector}, {"matching", plan.matching},
-                             {"reachable", plan.reachable}, {"waves", waves}, {"as_of_ms", context.now.unix_ms}});
+  return json_response(200, {{"release", spec.release},
+                             {"selector", spec.selector},
+                             {"matching", plan.matching},
+                             {"reachable", plan.reachable},
+                             {"waves", waves},
+                             {"as_of_ms", context.now.unix_ms}});
 }
 
 Response show(const Context& context, const std::string& id) {
   const auto rollout = find_rollout(context.rows, id);
-  if (!rollout) return error_of(fail(Code::kNotFound, "there is no rollout '", id.substr(0, 40), "'; `waybill rollout list` shows them"));
+  if (!rollout)
+    return error_of(
+        fail(Code::kNotFound, "there is no rollout '", id.substr(0, 40), "'; `waybill rollout list` shows them"));
   Json out = rollout_json(*rollout, context.now.unix_ms);
   Json nodes = Json::array();
   const std::string prefix = id + '\0';
   context.rows.scan(Table::kExposure, prefix, {}, [&](std::string_view key, std::string_view value) {
     pb::Exposure exposure;
     if (parse_row(value, exposure))
-      nodes.push_back({{"node", key.substr(prefix.size())}, {"state", exposure_state_name(exposure.state())}, {"wave", exposure.stage() + 1},
-                       {"exposed_ms", exposure.exposed_ms()}, {"decided_ms", exposure.decided_ms()},
-                       {"error_code", exposure.error_code()}, {"reason", exposure.reason()}});
+      nodes.push_back({{"node", key.substr(prefix.size())},
+                       {"state", exposure_state_name(exposure.state())},
+                       {"wave", exposure.stage() + 1},
+                       {"exposed_ms", exposure.exposed_ms()},
+                       {"decided_ms", exposure.decided_ms()},
+                       {"error_code", exposure.error_code()},
+                       {"reason", exposure.reason()}});
     return nodes.size() < 10'000;
   });
   out["nodes"] = nodes;
@@ -74,12 +87,18 @@ Response act(const Context& context) {
   WB_HTTP_TRY(const Json body, body_object(context, verb == "abort" ? std::span(kAbort) : std::span(kNone)));
   WB_HTTP_TRY(const bool roll_back, flag_of(body, "rollback"));
   Hub::RolloutCommand command;
-  if (verb == "pause") command = Hub::RolloutCommand::kPause;
-  else if (verb == "resume") command = Hub::RolloutCommand::kResume;
-  else if (verb == "promote") command = Hub::RolloutCommand::kPromote;
-  else if (verb == "abort") command = roll_back ? Hub::RolloutCommand::kAbortAndRollBack : Hub::RolloutCommand::kAbort;
-  else return not_found(context);
-  WB_HTTP_TRY(const pb::Rollout rollout, context.hub.command_rollout(context.rows, context.now, context.path[2], command, context.actor()));
+  if (verb == "pause")
+    command = Hub::RolloutCommand::kPause;
+  else if (verb == "resume")
+    command = Hub::RolloutCommand::kResume;
+  else if (verb == "promote")
+    command = Hub::RolloutCommand::kPromote;
+  else if (verb == "abort")
+    command = roll_back ? Hub::RolloutCommand::kAbortAndRollBack : Hub::RolloutCommand::kAbort;
+  else
+    return not_found(context);
+  WB_HTTP_TRY(const pb::Rollout rollout,
+              context.hub.command_rollout(context.rows, context.now, context.path[2], command, context.actor()));
   return json_response(200, rollout_json(rollout, context.now.unix_ms));
 }
 
@@ -89,7 +108,8 @@ Response rollouts(const Context& context) {
   const auto& path = context.path;
   if (path.size() == 2 && context.is("GET")) {
     Json list = Json::array();
-    for (const pb::Rollout& rollout : list_rollouts(context.rows)) list.push_back(rollout_json(rollout, context.now.unix_ms));
+    for (const pb::Rollout& rollout : list_rollouts(context.rows))
+      list.push_back(rollout_json(rollout, context.now.unix_ms));
     return json_response(200, {{"rollouts", list}, {"as_of_ms", context.now.unix_ms}});
   }
   if (path.size() == 2) {
@@ -108,17 +128,33 @@ Json rollout_json(const pb::Rollout& rollout, int64_t now_ms) {
   Json waves = Json::array();
   for (const uint32_t percent : rollout.waves_percent()) waves.push_back(percent);
   const bool counted = rollout.scanned_ms() != 0;
-  return {{"id", rollout.id()}, {"release", rollout.name()}, {"digest", rollout.digest()}, {"selector", rollout.selector()},
-          {"state", rollout_state_name(rollout.state())}, {"reason", rollout.reason()}, {"waves", waves},
-          {"wave", rollout.stage() + 1}, {"wave_percent", rollout.waves_percent_size() == 0 ? 0 : rollout.waves_percent(static_cast<int>(rollout.stage()))},
-          {"matching", rollout.matching()}, {"reachable", rollout.reachable()}, {"exposed", rollout.exposed()},
-          {"committed", rollout.committed()}, {"failed", rollout.failed()},
+  return {{"id", rollout.id()},
+          {"release", rollout.name()},
+          {"digest", rollout.digest()},
+          {"selector", rollout.selector()},
+          {"state", rollout_state_name(rollout.state())},
+          {"reason", rollout.reason()},
+          {"waves", waves},
+          {"wave", rollout.stage() + 1},
+          {"wave_percent",
+           rollout.waves_percent_size() == 0 ? 0 : rollout.waves_percent(static_cast<int>(rollout.stage()))},
+          {"matching", rollout.matching()},
+          {"reachable", rollout.reachable()},
+          {"exposed", rollout.exposed()},
+          {"committed", rollout.committed()},
+          {"failed", rollout.failed()},
           {"pending", rollout.exposed() - std::min(rollout.exposed(), rollout.committed() + rollout.failed())},
-          {"withdrawn", rollout.withdrawn()}, {"room", rollout.wanted() - std::min(rollout.wanted(), rollout.exposed())},
-          {"created_ms", rollout.created_ms()}, {"changed_ms", rollout.changed_ms()}, {"created_by", rollout.created_by()},
+          {"withdrawn", rollout.withdrawn()},
+          {"room", rollout.wanted() - std::min(rollout.wanted(), rollout.exposed())},
+          {"created_ms", rollout.created_ms()},
+          {"changed_ms", rollout.changed_ms()},
+          {"created_by", rollout.created_by()},
           {"counted_age_ms", counted ? Json(std::max<int64_t>(0, now_ms - rollout.scanned_ms())) : Json(nullptr)},
-          {"dark_after_ms", rollout.dark_after_ms()}, {"max_failure_percent", rollout.max_failure_permille() / 10.0},
-          {"probation_records", rollout.probation_records()}, {"probation_ms", rollout.probation_ms()}, {"as_of_ms", now_ms}};
+          {"dark_after_ms", rollout.dark_after_ms()},
+          {"max_failure_percent", rollout.max_failure_permille() / 10.0},
+          {"probation_records", rollout.probation_records()},
+          {"probation_ms", rollout.probation_ms()},
+          {"as_of_ms", now_ms}};
 }
 
 Json labels_json(const std::map<std::string, std::string, std::less<>>& labels) {
@@ -130,15 +166,28 @@ Json labels_json(const std::map<std::string, std::string, std::less<>>& labels) 
 Json counters_json(const wire::Counters& counters) {
   Json rules = Json::array();
   for (const wire::RuleCount& rule : counters.rules())
-    rules.push_back({{"rule", rule_name(static_cast<Rule>(rule.rule()))}, {"selected", rule.selected()}, {"uploaded", rule.uploaded()},
-                     {"evicted", rule.evicted()}, {"evicted_weight", rule.evicted_weight()}});
-  return {{"records_in", counters.records_in()}, {"records_rejected", counters.records_rejected()},
-          {"records_filtered", counters.records_filtered()}, {"records_scored", counters.records_scored()},
-          {"records_not_sent", counters.records_not_sent()}, {"outbox_records", counters.outbox_records()},
-          {"outbox_bytes", counters.outbox_bytes()}, {"oldest_waiting_ms", counters.oldest_waiting_ms()},
-          {"bytes_up", counters.bytes_up()}, {"bytes_seen", counters.bytes_seen()}, {"lost", counters.lost()},
-          {"actions", counters.actions()}, {"boots", counters.boots()}, {"offline_ms", counters.offline_ms()},
-          {"dead_letters", counters.dead_letters()}, {"damaged_rows", counters.damaged_rows()}, {"rules", rules}};
+    rules.push_back({{"rule", rule_name(static_cast<Rule>(rule.rule()))},
+                     {"selected", rule.selected()},
+                     {"uploaded", rule.uploaded()},
+                     {"evicted", rule.evicted()},
+                     {"evicted_weight", rule.evicted_weight()}});
+  return {{"records_in", counters.records_in()},
+          {"records_rejected", counters.records_rejected()},
+          {"records_filtered", counters.records_filtered()},
+          {"records_scored", counters.records_scored()},
+          {"records_not_sent", counters.records_not_sent()},
+          {"outbox_records", counters.outbox_records()},
+          {"outbox_bytes", counters.outbox_bytes()},
+          {"oldest_waiting_ms", counters.oldest_waiting_ms()},
+          {"bytes_up", counters.bytes_up()},
+          {"bytes_seen", counters.bytes_seen()},
+          {"lost", counters.lost()},
+          {"actions", counters.actions()},
+          {"boots", counters.boots()},
+          {"offline_ms", counters.offline_ms()},
+          {"dead_letters", counters.dead_letters()},
+          {"damaged_rows", counters.damaged_rows()},
+          {"rules", rules}};
 }
 
 Json sketch_json(const wire::ScoreSketch& sketch) {
@@ -148,14 +197,21 @@ Json sketch_json(const wire::ScoreSketch& sketch) {
     return out;
   };
   Json labels = Json::object();
-  for (int i = 0; i < std::min(sketch.labels_size(), sketch.label_counts_size()); ++i) labels[sketch.labels(i)] = sketch.label_counts(i);
-  return {{"records", sketch.records()}, {"errors", sketch.errors()}, {"labels", labels}, {"confidence_bins", bins(sketch.confidence_bins())},
-          {"novelty_bins", bins(sketch.novelty_bins())}, {"latency_bins_us", bins(sketch.latency_bins_us())}};
+  for (int i = 0; i < std::min(sketch.labels_size(), sketch.label_counts_size()); ++i)
+    labels[sketch.labels(i)] = sketch.label_counts(i);
+  return {{"records", sketch.records()},
+          {"errors", sketch.errors()},
+          {"labels", labels},
+          {"confidence_bins", bins(sketch.confidence_bins())},
+          {"novelty_bins", bins(sketch.novelty_bins())},
+          {"latency_bins_us", bins(sketch.latency_bins_us())}};
 }
 
 Json event_json(const pb::Event& event, int64_t now_ms) {
-  return {{"time_ms", event.time_ms()}, {"age_ms", std::max<int64_t>(0, now_ms - event.time_ms())}, {"kind", event.kind()},
-          {"node", event.node()}, {"digest", event.digest()}, {"release", event.name()}, {"rollout", event.rollout()}, {"text", event.text()}};
+  return {{"time_ms", event.time_ms()}, {"age_ms", std::max<int64_t>(0, now_ms - event.time_ms())},
+          {"kind", event.kind()},       {"node", event.node()},
+          {"digest", event.digest()},   {"release", event.name()},
+          {"rollout", event.rollout()}, {"text", event.text()}};
 }
 
 }  // namespace wb::hub::internal

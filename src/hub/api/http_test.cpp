@@ -20,10 +20,12 @@ const std::string kSeed(32, 'k');
 
 class Http : public testing::Test {
  protected:
-  Response send(const Caller& caller, const std::string& method, const std::string& target, const std::string& body = "",
-                std::map<std::string, std::string, std::less<>> headers = {}) {
+  Response send(const Caller& caller, const std::string& method, const std::string& target,
+                const std::string& body = "", std::map<std::string, std::string, std::less<>> headers = {}) {
     const size_t mark = std::min(target.find('?'), target.size());
-    Request request{method, target.substr(0, mark), mark == target.size() ? "" : target.substr(mark + 1), std::move(headers), body, entropy};
+    Request request{
+        method, target.substr(0, mark), mark == target.size() ? "" : target.substr(mark + 1), std::move(headers), body,
+        entropy};
     for (char& c : entropy) ++c;
     return handle(hub, rows, now, caller, request);
   }
@@ -127,7 +129,8 @@ TEST_F(Http, EachCallerMayOnlyDoItsOwn) {
     EXPECT_EQ(send(node("n1"), "GET", path).status, 403) << path;
   }
   EXPECT_EQ(admin("POST", "/v1/exchange", wire::encode(contact_of())).status, 403);
-  EXPECT_EQ(send({Caller::Kind::kNode, "n1", "stolen"}, "POST", "/v1/exchange", wire::encode(contact_of())).status, 403);
+  EXPECT_EQ(send({Caller::Kind::kNode, "n1", "stolen"}, "POST", "/v1/exchange", wire::encode(contact_of())).status,
+            403);
   EXPECT_EQ(send(node("n2"), "GET", "/v1/artifacts/x").status, 403);
 }
 
@@ -146,7 +149,8 @@ TEST_F(Http, AnErrorSaysWhatAndWhatNext) {
   EXPECT_EQ(admin("POST", "/v1/rollouts", "[]").status, 400);
   EXPECT_EQ(admin("POST", "/v1/rollouts", "{\"release\": \"\xff\"}").status, 400);
   EXPECT_EQ(admin("POST", "/v1/rollouts", R"({"release": "pump@1", "waves": ["x"]})").status, 400);
-  EXPECT_EQ(admin("POST", "/v1/rollouts", R"({"release": "pump@1", "probation_records": 18446744073709551615})").status, 400);
+  EXPECT_EQ(admin("POST", "/v1/rollouts", R"({"release": "pump@1", "probation_records": 18446744073709551615})").status,
+            400);
   EXPECT_EQ(admin("GET", "/v1/nodes?selector=site%3D").status, 400);
   EXPECT_EQ(admin("GET", "/v1/nodes?limmit=3").status, 400);
   EXPECT_EQ(send({}, "POST", "/v1/enrol", "\xff\xff").status, 400);
@@ -202,7 +206,8 @@ TEST_F(Http, ARolloutIsPlannedStartedFollowedAndStopped) {
   (void)exchange("n1", contact_of());
   trust();
   ASSERT_EQ(admin("POST", "/v1/releases", artifact("1")).status, 201);
-  const json plan = json::parse(admin("POST", "/v1/rollouts/plan", R"({"release": "pump@1", "selector": "site=lyon"})").body);
+  const json plan =
+      json::parse(admin("POST", "/v1/rollouts/plan", R"({"release": "pump@1", "selector": "site=lyon"})").body);
   EXPECT_EQ(plan["matching"], 2);
   EXPECT_EQ(plan["reachable"], 1);
   EXPECT_EQ(plan["waves"][3]["nodes"], 2);
@@ -267,10 +272,16 @@ TEST_F(Http, RecordsComeOutWithTheirWaybill) {  // B1
   const Response csv = admin("GET", "/v1/datasets/shuttle?format=csv");
   const std::string schema = Schema{{{"temp", ColumnType::kNumber}, {"node", ColumnType::kText}}}.id();
   EXPECT_EQ(csv.body,
-            "node,pipeline,release,schema,event_time,rule,inclusion_probability,seq,lane,label,score,confidence,novelty,temp,value.node\n"
-            "n1,shuttle,d1," + schema + ",2023-11-14T22:13:21.000Z,anomaly,0.5,1,live,5,0,0.75,0,1.5,unit\n"
-            "n1,shuttle,d1," + schema + ",2023-11-14T22:13:22.000Z,anomaly,0.5,2,live,5,0,0.75,0,,unit\n"
-            "n1,shuttle,d1," + schema + ",2023-11-14T22:13:23.000Z,anomaly,0.5,3,live,5,0,0.75,0,4.5,\"a,\"\"b\"\"\"\n");
+            "node,pipeline,release,schema,event_time,rule,inclusion_probability,seq,lane,label,score,confidence,"
+            "novelty,temp,value.node\n"
+            "n1,shuttle,d1," +
+                schema +
+                ",2023-11-14T22:13:21.000Z,anomaly,0.5,1,live,5,0,0.75,0,1.5,unit\n"
+                "n1,shuttle,d1," +
+                schema +
+                ",2023-11-14T22:13:22.000Z,anomaly,0.5,2,live,5,0,0.75,0,,unit\n"
+                "n1,shuttle,d1," +
+                schema + ",2023-11-14T22:13:23.000Z,anomaly,0.5,3,live,5,0,0.75,0,4.5,\"a,\"\"b\"\"\"\n");
   // In pages, and as JSON that always parses.
   std::string cursor;
   std::vector<json> lines;
@@ -308,7 +319,8 @@ TEST_F(Http, RecordsComeOutWithTheirWaybill) {  // B1
 }
 
 TEST(Times, AreReadAndWritten) {
-  for (const int64_t ms : {INT64_C(0), INT64_C(951'827'696'789), INT64_C(1'700'000'000'123), INT64_C(4'102'444'799'999), INT64_C(-1)})
+  for (const int64_t ms :
+       {INT64_C(0), INT64_C(951'827'696'789), INT64_C(1'700'000'000'123), INT64_C(4'102'444'799'999), INT64_C(-1)})
     EXPECT_EQ(*parse_time(format_time(ms), 0), ms) << format_time(ms);
   EXPECT_EQ(format_time(951'827'696'789), "2000-02-29T12:34:56.789Z");
   EXPECT_EQ(*parse_time("2023-11-14", 0), INT64_C(1'699'920'000'000));
@@ -330,8 +342,10 @@ TEST_F(Http, EveryPathOfTheDescriptionIsServed) {
       if (path.empty() || line != "    " + method + ":") continue;
       std::string concrete;
       for (size_t i = 0; i < path.size(); ++i) {
-        if (path[i] == '{') i = path.find('}', i), concrete += "x";
-        else concrete += path[i];
+        if (path[i] == '{')
+          i = path.find('}', i), concrete += "x";
+        else
+          concrete += path[i];
       }
       std::string upper = method;
       for (char& c : upper) c = static_cast<char>(c - 'a' + 'A');

@@ -55,9 +55,11 @@ void note_loss(Rows& rows, Moment now, std::string_view node_id, const IngestOut
   pb::Event event;
   event.set_node(std::string(node_id));
   event.set_kind(taken.hub_gap > 0 ? "hub_gap" : "old_image");
-  event.set_text(taken.hub_gap > 0
-                     ? std::to_string(taken.hub_gap) + " records were acked once and are not here any more: this hub was restored from an older backup"
-                     : "this node's store is an old copy; it was told to take a new incarnation");
+  event.set_text(
+      taken.hub_gap > 0
+          ? std::to_string(taken.hub_gap) +
+                " records were acked once and are not here any more: this hub was restored from an older backup"
+          : "this node's store is an old copy; it was told to take a new incarnation");
   note(rows, now, event);
 }
 
@@ -136,17 +138,19 @@ wire::ExchangeResponse Hub::answer(Moment now, const pb::Node& node, int64_t con
   // Grants shrink as the server fills: first slower, then later, at last no records at all (L1).
   const uint64_t busy = std::min<uint32_t>(load_permille_, 1'000);
   wire::Grant* grant = out.mutable_grant();
-  grant->set_drain_bytes_per_s(busy >= config_.drained_at_permille ? 0 : config_.drain_bytes_per_s * (1'000 - busy) / 1'000);
+  grant->set_drain_bytes_per_s(
+      busy >= config_.drained_at_permille ? 0 : config_.drain_bytes_per_s * (1'000 - busy) / 1'000);
   uint64_t next_ms = config_.next_contact_ms + config_.next_contact_ms * busy * 3 / 1'000;
   if (contact_within_ms > 0) next_ms = std::min<uint64_t>(next_ms, static_cast<uint64_t>(contact_within_ms));
   grant->set_next_contact_ms(static_cast<uint32_t>(next_ms));
-  grant->set_jitter_floor_ms(static_cast<uint32_t>(config_.jitter_floor_ms + config_.jitter_floor_ms * busy * 9 / 1'000));
+  grant->set_jitter_floor_ms(
+      static_cast<uint32_t>(config_.jitter_floor_ms + config_.jitter_floor_ms * busy * 9 / 1'000));
   grant->set_max_request_bytes(limits::kExchangeRequestBytesMax);
   return out;
 }
 
-Result<ExchangeOutcome> Hub::exchange(Rows& rows, Moment now, std::string_view node_id, const wire::ExchangeRequest& request,
-                                      std::string_view serial) {
+Result<ExchangeOutcome> Hub::exchange(Rows& rows, Moment now, std::string_view node_id,
+                                      const wire::ExchangeRequest& request, std::string_view serial) {
   (void)up_ms(now);
   auto node = find_node(rows, node_id);
   WB_CHECK(admit(node, node_id, serial));
@@ -166,7 +170,8 @@ Result<ExchangeOutcome> Hub::exchange(Rows& rows, Moment now, std::string_view n
   (void)settle(rows, now, *node, reported, scan_now, contact_within_ms);
   save_node(rows, *node);
   // The scan may have opened a wave for this very node: it should not have to call again to hear of it.
-  if (scan_if_due(rows, now, scan_now) && settle(rows, now, *node, reported, scan_now, contact_within_ms)) save_node(rows, *node);
+  if (scan_if_due(rows, now, scan_now) && settle(rows, now, *node, reported, scan_now, contact_within_ms))
+    save_node(rows, *node);
 
   ExchangeOutcome out;
   out.response = answer(now, *node, contact_within_ms);
@@ -224,15 +229,16 @@ Result<EnrolOutcome> Hub::enrol(Rows& rows, Moment now, const wire::EnrolRequest
   return out;
 }
 
-Result<IssueCertificate> Hub::renew(Rows& rows, std::string_view node_id, std::string_view serial, const wire::EnrolRequest& request) {
+Result<IssueCertificate> Hub::renew(Rows& rows, std::string_view node_id, std::string_view serial,
+                                    const wire::EnrolRequest& request) {
   WB_CHECK(admit(find_node(rows, node_id), node_id, serial));
   if (request.csr_der().empty()) return fail(Code::kInvalid, "the renewal has no certificate request in it");
   return IssueCertificate{std::string(node_id), request.csr_der(), ""};
 }
 
 // The old certificate serves until the new one is used: a crash on either side leaves a usable credential (I2).
-Result<wire::EnrolResponse> Hub::finish_renewal(Rows& rows, Moment now, const IssueCertificate& issued, std::string_view serial,
-                                                wire::EnrolResponse response) {
+Result<wire::EnrolResponse> Hub::finish_renewal(Rows& rows, Moment now, const IssueCertificate& issued,
+                                                std::string_view serial, wire::EnrolResponse response) {
   auto node = find_node(rows, issued.node_id);
   if (!node) return fail(Code::kDenied, "node '", issued.node_id, "' is not known to this hub");
   node->set_next_serial(std::string(serial));
@@ -241,8 +247,9 @@ Result<wire::EnrolResponse> Hub::finish_renewal(Rows& rows, Moment now, const Is
   return response;
 }
 
-Result<wire::EnrolResponse> Hub::finish_enrolment(Rows& rows, Moment now, const IssueCertificate& issued, std::string_view serial,
-                                                  std::string_view certificate_pem, std::string_view ca_pem) {
+Result<wire::EnrolResponse> Hub::finish_enrolment(Rows& rows, Moment now, const IssueCertificate& issued,
+                                                  std::string_view serial, std::string_view certificate_pem,
+                                                  std::string_view ca_pem) {
   wire::EnrolResponse response;
   response.set_node_id(issued.node_id);
   response.set_certificate_pem(std::string(certificate_pem));
@@ -262,7 +269,8 @@ Result<wire::EnrolResponse> Hub::finish_enrolment(Rows& rows, Moment now, const 
 
 // ---- releases
 
-Status Hub::trust_key(Rows& rows, Moment now, std::string_view public_key, std::string_view name, std::string_view actor) {
+Status Hub::trust_key(Rows& rows, Moment now, std::string_view public_key, std::string_view name,
+                      std::string_view actor) {
   WB_CHECK(hub::trust_key(rows, now, public_key, name));
   audit(rows, now, actor, "key_trusted", wire::key_id(public_key), name);
   return ok_status();
@@ -281,9 +289,12 @@ Result<pb::ReleaseRow> Hub::push_release(Rows& rows, Moment now, std::string_vie
   return pushed.row;
 }
 
-Result<Hub::ArtifactRange> Hub::read_artifact(Rows& rows, std::string_view digest, uint64_t offset, uint64_t length) const {
+Result<Hub::ArtifactRange> Hub::read_artifact(Rows& rows, std::string_view digest, uint64_t offset,
+                                              uint64_t length) const {
   const auto release = find_release(rows, digest);
-  if (!release) return fail(Code::kNotFound, "there is no release ", digest.substr(0, 64), " here; `waybill release list` shows them");
+  if (!release)
+    return fail(Code::kNotFound, "there is no release ", digest.substr(0, 64),
+                " here; `waybill release list` shows them");
   ArtifactRange out;
   out.total_bytes = release->size_bytes();
   WB_TRY(out.bytes, hub::read_artifact(rows, *release, offset, length));
@@ -345,12 +356,14 @@ Result<pb::Rollout> Hub::command_rollout(Rows& rows, Moment now, std::string_vie
   (void)scan_if_due(rows, now, true);
   return *find_rollout(rows, rollout.id());
 }
-static_assert(static_cast<int>(Hub::RolloutCommand::kAbortAndRollBack) == static_cast<int>(RolloutAction::kAbortAndRollBack));
+static_assert(static_cast<int>(Hub::RolloutCommand::kAbortAndRollBack) ==
+              static_cast<int>(RolloutAction::kAbortAndRollBack));
 
 // ---- nodes
 
 Status Hub::set_labels(Rows& rows, Moment now, std::string_view node_id,
-                       const std::vector<std::pair<std::string, std::optional<std::string>>>& changes, std::string_view actor) {
+                       const std::vector<std::pair<std::string, std::optional<std::string>>>& changes,
+                       std::string_view actor) {
   auto node = find_node(rows, node_id);
   if (!node) return fail(Code::kNotFound, "there is no node '", node_id, "'; `waybill node list` shows them");
   const std::string before = node->SerializeAsString();
@@ -359,7 +372,8 @@ Status Hub::set_labels(Rows& rows, Moment now, std::string_view node_id,
   save_node(rows, *node);
   mark_fleet_changed(rows);
   std::string detail;
-  for (const auto& [key, value] : changes) detail += (detail.empty() ? "" : ", ") + key + (value ? "=" + *value : " removed");
+  for (const auto& [key, value] : changes)
+    detail += (detail.empty() ? "" : ", ") + key + (value ? "=" + *value : " removed");
   audit(rows, now, actor, "node_labelled", node_id, detail);
   wakes_.emplace_back(node_id);
   return ok_status();

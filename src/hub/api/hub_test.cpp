@@ -106,8 +106,8 @@ TEST_F(HubTest, AReleaseReachesAHeldNodeAtOnceAndIsFollowedToItsCommit) {
     EXPECT_EQ(call(node, report).response.desired().generation(), 1U);
   }
   EXPECT_EQ(kinds(EventSubject::release(told->desired().digest())),
-            (std::vector<std::string>{"pushed", "rollout_started", "exposed", "assigned", "probation", "running", "committed", "wave",
-                                      "wave", "wave", "rollout_completed"}));
+            (std::vector<std::string>{"pushed", "rollout_started", "exposed", "assigned", "probation", "running",
+                                      "committed", "wave", "wave", "wave", "rollout_completed"}));
   EXPECT_EQ(first_broken_audit(rows), std::nullopt);
 }
 
@@ -213,7 +213,9 @@ TEST_F(HubTest, WithAShortDarkTimeNodesAreAskedToComeSooner) {  // F3: who is he
   const std::string node = enrol("n1");
   (void)call(node, request());
   push("1");
-  ASSERT_TRUE(hub.start_rollout(rows, now, {.release = "pump@1", .selector = "node=n1", .dark_after_ms = 8'000, .actor = "ada"}).ok());
+  ASSERT_TRUE(
+      hub.start_rollout(rows, now, {.release = "pump@1", .selector = "node=n1", .dark_after_ms = 8'000, .actor = "ada"})
+          .ok());
   const auto out = call(node, request());
   EXPECT_EQ(out.response.grant().next_contact_ms(), 4'000U);
   auto report = request();

@@ -45,22 +45,27 @@ std::string metrics_text(Hub& hub, Rows& rows, Moment now) {
   text.value(fleet.now, "heard", "now");
   text.value(fleet.earlier, "heard", "earlier");
   text.value(fleet.unknown, "heard", "never");
-  text.one("waybill_oldest_report_age_ms", "gauge", "Age of the oldest report that is part of the sums below.", static_cast<uint64_t>(fleet.oldest_ms));
+  text.one("waybill_oldest_report_age_ms", "gauge", "Age of the oldest report that is part of the sums below.",
+           static_cast<uint64_t>(fleet.oldest_ms));
   text.family("waybill_nodes_phase", "gauge", "Nodes by what their deployment is doing.");
   for (const auto& [phase, count] : fleet.phases) text.value(count, "phase", phase);
   text.family("waybill_nodes_running", "gauge", "Nodes by the release that they run.");
-  for (const auto& [digest, health] : fleet.releases) text.value(health.nodes, "release", health.name.empty() ? digest.substr(0, 12) : health.name);
+  for (const auto& [digest, health] : fleet.releases)
+    text.value(health.nodes, "release", health.name.empty() ? digest.substr(0, 12) : health.name);
   const wire::Counters& sums = fleet.counters;
-  text.one("waybill_node_records_in", "gauge", "Records that the nodes took from their sources, as last reported.", sums.records_in());
+  text.one("waybill_node_records_in", "gauge", "Records that the nodes took from their sources, as last reported.",
+           sums.records_in());
   text.one("waybill_node_records_scored", "gauge", "Records that the nodes scored.", sums.records_scored());
-  text.one("waybill_node_records_not_sent", "gauge", "Records decided at the node and not sent.", sums.records_not_sent());
+  text.one("waybill_node_records_not_sent", "gauge", "Records decided at the node and not sent.",
+           sums.records_not_sent());
   text.one("waybill_node_records_lost", "gauge", "Records declared lost by the nodes.", sums.lost());
   text.one("waybill_node_outbox_records", "gauge", "Records waiting in the outboxes.", sums.outbox_records());
   text.one("waybill_node_outbox_bytes", "gauge", "Bytes waiting in the outboxes.", sums.outbox_bytes());
   text.one("waybill_node_bytes_up", "gauge", "Record bytes that the nodes have uploaded.", sums.bytes_up());
   text.one("waybill_node_bytes_seen", "gauge", "What uploading everything would have cost.", sums.bytes_seen());
   text.family("waybill_node_records_uploaded", "gauge", "Uploaded records by the rule that sent them.");
-  for (const wire::RuleCount& rule : sums.rules()) text.value(rule.uploaded(), "rule", rule_name(static_cast<Rule>(rule.rule())));
+  for (const wire::RuleCount& rule : sums.rules())
+    text.value(rule.uploaded(), "rule", rule_name(static_cast<Rule>(rule.rule())));
   text.family("waybill_dataset_records", "gauge", "Records held here, by pipeline.");
   for (const DatasetInfo& info : list_datasets(rows)) text.value(info.row.records(), "pipeline", info.pipeline);
   std::map<std::string_view, uint64_t> states;

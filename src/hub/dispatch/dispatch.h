@@ -1,6 +1,7 @@
 #pragma once
-// dispatch: what each node is told next. One assignment per node, durable, with a generation that only rises (U5): going
-// back to an older release is a new generation that names it. Level-triggered: it changes only when what should run differs.
+// dispatch: what each node is told next. One assignment per node, durable, with a generation that only rises (U5):
+// going back to an older release is a new generation that names it. Level-triggered: it changes only when what should
+// run differs.
 
 #include "base/step.h"
 #include "hub.pb.h"

@@ -1,12 +1,15 @@
-// Exactly one effect per (node, incarnation, lane, seq) with two numbers per stream: how far it is durable here (high_seq),
-// and the highest ack that the node proved to hold (after_seen). Everything else follows from comparing them with the range
-// that arrives:
+// Exactly one effect per (node, incarnation, lane, seq) with two numbers per stream: how far it is durable here
+// (high_seq), and the highest ack that the node proved to hold (after_seen). Everything else follows from comparing
+// them with the range that arrives:
 //
-//   after < after_seen   the node holds less than it once held: its store is an old copy (an SD image put back). Its next
-//                        numbers were used before for other records, so nothing is taken; it must take a new incarnation.
-//                        A request delayed in the network looks the same; its answer finds nobody waiting and harms nothing.
+//   after < after_seen   the node holds less than it once held: its store is an old copy (an SD image put back). Its
+//   next
+//                        numbers were used before for other records, so nothing is taken; it must take a new
+//                        incarnation. A request delayed in the network looks the same; its answer finds nobody waiting
+//                        and harms nothing.
 //   a number ≤ high returns with other content                                         the same, seen by another sign
-//   after > high         the node holds an ack that this hub does not remember: this hub is the old copy. What is between is
+//   after > high         the node holds an ack that this hub does not remember: this hub is the old copy. What is
+//   between is
 //                        gone, and is counted as the hub's own loss.
 //   through ≤ high       a replay: the same ack again
 #include "hub/ingest/ingest.h"
@@ -20,7 +23,6 @@
 namespace wb::hub {
 namespace {
 
-
 // Thinning may differ between two sends of one record (more was evicted meanwhile); everything else may not.
 bool same_record(const wire::RecordUp& record, std::string_view stored) {
   wire::RecordUp old;
@@ -30,7 +32,8 @@ bool same_record(const wire::RecordUp& record, std::string_view stored) {
          std::equal(old.texts().begin(), old.texts().end(), record.texts().begin(), record.texts().end()) &&
          old.numbers_size() == record.numbers_size() &&
          (record.numbers_size() == 0 ||  // by bits: a missing value (NaN) equals itself
-          std::memcmp(old.numbers().data(), record.numbers().data(), sizeof(double) * static_cast<size_t>(old.numbers_size())) == 0);
+          std::memcmp(old.numbers().data(), record.numbers().data(),
+                      sizeof(double) * static_cast<size_t>(old.numbers_size())) == 0);
 }
 
 bool is_old_copy(Rows& rows, std::string_view node_id, const std::string& incarnation, const wire::StreamUp& stream,
@@ -69,8 +72,9 @@ void store(Rows& rows, Moment now, std::string_view key, const wire::RecordUp& r
   add_schema(dataset, record.schema());
 }
 
-void take(Rows& rows, Moment now, std::string_view node_id, const std::string& incarnation, const wire::StreamUp& stream,
-          pb::StreamState& state, std::map<std::string, pb::DatasetRow>& datasets, IngestOutcome& outcome) {
+void take(Rows& rows, Moment now, std::string_view node_id, const std::string& incarnation,
+          const wire::StreamUp& stream, pb::StreamState& state, std::map<std::string, pb::DatasetRow>& datasets,
+          IngestOutcome& outcome) {
   if (stream.after_seq() > state.high_seq()) {
     const uint64_t gap = stream.after_seq() - state.high_seq();
     state.set_hub_gap(state.hub_gap() + gap);
@@ -78,8 +82,9 @@ void take(Rows& rows, Moment now, std::string_view node_id, const std::string& i
     state.set_high_seq(stream.after_seq());
   }
   if (stream.after_seq() > state.after_seen()) {
-    // The counts of a request are over its whole range; those already booked for the part that comes again must be known.
-    // The ack it now holds is our high, or an older one whose successor was lost: then the part between is not split.
+    // The counts of a request are over its whole range; those already booked for the part that comes again must be
+    // known. The ack it now holds is our high, or an older one whose successor was lost: then the part between is not
+    // split.
     state.set_after_seen(stream.after_seq());
     if (stream.after_seq() == state.high_seq()) state.set_lost_since_after(0);
   }
@@ -112,7 +117,8 @@ void save_datasets(Rows& rows, Moment now, const std::map<std::string, pb::Datas
     const std::string key = "dataset/" + pipeline;
     auto row = load_row<pb::DatasetRow>(rows, Table::kMeta, key).value_or(pb::DatasetRow{});
     const bool first = row.records() == 0;
-    row.set_first_event_ms(first ? more.first_event_ms() : std::min<int64_t>(row.first_event_ms(), more.first_event_ms()));
+    row.set_first_event_ms(first ? more.first_event_ms()
+                                 : std::min<int64_t>(row.first_event_ms(), more.first_event_ms()));
     row.set_last_event_ms(first ? more.last_event_ms() : std::max<int64_t>(row.last_event_ms(), more.last_event_ms()));
     row.set_records(row.records() + more.records());
     row.set_bytes(row.bytes() + more.bytes());
@@ -153,9 +159,11 @@ IngestOutcome ingest(Rows& rows, Moment now, std::string_view node_id, const wir
   std::vector<pb::StreamState> states;
   // One old stream means that the whole store is an old copy: decide before anything is taken from it.
   for (const wire::StreamUp& stream : request.streams()) {
-    states.push_back(load_row<pb::StreamState>(rows, Table::kStreams, stream_key(node_id, request.incarnation(), stream.lane()))
-                         .value_or(pb::StreamState{}));
-    if (is_old_copy(rows, node_id, request.incarnation(), stream, states.back())) outcome.verdict = wire::STREAM_NEW_INCARNATION;
+    states.push_back(
+        load_row<pb::StreamState>(rows, Table::kStreams, stream_key(node_id, request.incarnation(), stream.lane()))
+            .value_or(pb::StreamState{}));
+    if (is_old_copy(rows, node_id, request.incarnation(), stream, states.back()))
+      outcome.verdict = wire::STREAM_NEW_INCARNATION;
   }
   if (outcome.verdict != wire::STREAM_OK) return outcome;
   for (const wire::SchemaDef& schema : request.schemas())

@@ -1,9 +1,9 @@
 #pragma once
-// ingest: takes the records of one exchange, each exactly once per (node, incarnation, lane, seq), and says how far each
-// lane is durable here (promise Q3). The caller commits the transaction before the acks leave (H1).
+// ingest: takes the records of one exchange, each exactly once per (node, incarnation, lane, seq), and says how far
+// each lane is durable here (promise Q3). The caller commits the transaction before the acks leave (H1).
 //
-// A stream is cumulative: it covers (after_seq, through_seq], and a sequence number without a record was evicted by policy or
-// declared lost. For every stream: high_seq = effected + evicted + lost + hub_gap, exactly (Q4).
+// A stream is cumulative: it covers (after_seq, through_seq], and a sequence number without a record was evicted by
+// policy or declared lost. For every stream: high_seq = effected + evicted + lost + hub_gap, exactly (Q4).
 
 #include <cstdint>
 #include <map>
@@ -21,10 +21,10 @@ namespace wb::hub {
 struct IngestOutcome {
   std::vector<wire::StreamAck> acks;
   wire::StreamVerdict verdict = wire::STREAM_OK;
-  uint64_t effected = 0;        // stored now
-  uint64_t replayed = 0;        // seen before, acked again, stored once
-  uint64_t hub_gap = 0;         // this hub's own loss, found now
-  uint64_t bytes = 0;           // of the records stored now
+  uint64_t effected = 0;  // stored now
+  uint64_t replayed = 0;  // seen before, acked again, stored once
+  uint64_t hub_gap = 0;   // this hub's own loss, found now
+  uint64_t bytes = 0;     // of the records stored now
 };
 
 // `request` came through wire::decode_exchange_request: ordered, within its range, probabilities in (0, 1].

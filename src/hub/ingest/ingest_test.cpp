@@ -95,7 +95,8 @@ TEST_F(Ingest, ThinningMultipliesTheInclusionProbability) {  // B4
   const auto record = load_row<wire::RecordUp>(rows, Table::kRecords, record_key("n1", kIncarnation, 2, 2));
   ASSERT_TRUE(record);
   EXPECT_EQ(record->inclusion_probability(), 0.125);
-  EXPECT_EQ(load_row<pb::RecordMark>(rows, Table::kRecords, record_key("n1", kIncarnation, 2, 2))->accepted_unix_ms(), 1'000);
+  EXPECT_EQ(load_row<pb::RecordMark>(rows, Table::kRecords, record_key("n1", kIncarnation, 2, 2))->accepted_unix_ms(),
+            1'000);
 }
 
 TEST_F(Ingest, LanesAndNodesDoNotMix) {

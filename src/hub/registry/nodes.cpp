@@ -41,14 +41,17 @@ Labels to_map(const google::protobuf::RepeatedPtrField<pb::Label>& field) {
 
 Status check_label(std::string_view key, std::string_view value) {
   if (key.empty() || key.size() > limits::kLabelBytesMax || value.size() > limits::kLabelBytesMax)
-    return fail(Code::kInvalid, "label '", key.substr(0, 40), "': key and value have 1 to ", std::to_string(limits::kLabelBytesMax), " bytes");
+    return fail(Code::kInvalid, "label '", key.substr(0, 40), "': key and value have 1 to ",
+                std::to_string(limits::kLabelBytesMax), " bytes");
   if (key == "node") return fail(Code::kInvalid, "label 'node' is the node's id and cannot be set");
   return ok_status();
 }
 
 }  // namespace
 
-std::optional<pb::Node> find_node(Rows& rows, std::string_view id) { return load_row<pb::Node>(rows, Table::kNodes, id); }
+std::optional<pb::Node> find_node(Rows& rows, std::string_view id) {
+  return load_row<pb::Node>(rows, Table::kNodes, id);
+}
 void save_node(Rows& rows, const pb::Node& node) { save_row(rows, Table::kNodes, node.id(), node); }
 
 void each_node(Rows& rows, std::string_view from, const std::function<bool(const pb::Node&)>& visit) {
@@ -67,11 +70,13 @@ Labels labels_of(const pb::Node& node) {
 
 Status admit(const std::optional<pb::Node>& node, std::string_view id, std::string_view serial) {
   if (!node)
-    return fail(Code::kDenied, "node '", id, "' is not known to this hub; enrol it again with a new token (`waybill node token create`)");
+    return fail(Code::kDenied, "node '", id,
+                "' is not known to this hub; enrol it again with a new token (`waybill node token create`)");
   if (node->revoked()) return fail(Code::kDenied, "node '", id, "' is revoked; an operator must enrol it anew");
   const bool renewed = !node->next_serial().empty() && serial == node->next_serial();
   if (!serial.empty() && !renewed && serial != node->certificate_serial())
-    return fail(Code::kDenied, "node '", id, "' has enrolled again since this certificate was issued; use the newer one");
+    return fail(Code::kDenied, "node '", id,
+                "' has enrolled again since this certificate was issued; use the newer one");
   return ok_status();
 }
 
@@ -103,10 +108,13 @@ Status change_labels(pb::Node& node, const std::vector<std::pair<std::string, st
   Labels labels = to_map(node.operator_labels());
   for (const auto& [key, value] : changes) {
     WB_CHECK(check_label(key, value.value_or("")));
-    if (value) labels[key] = *value;
-    else labels.erase(key);
+    if (value)
+      labels[key] = *value;
+    else
+      labels.erase(key);
   }
-  if (labels.size() > limits::kLabelsMax) return fail(Code::kFull, "a node has at most ", std::to_string(limits::kLabelsMax), " labels");
+  if (labels.size() > limits::kLabelsMax)
+    return fail(Code::kFull, "a node has at most ", std::to_string(limits::kLabelsMax), " labels");
   set_labels(*node.mutable_operator_labels(), labels);
   return ok_status();
 }
@@ -132,7 +140,8 @@ Status create_token(Rows& rows, Moment now, const NewToken& request) {
   return ok_status();
 }
 
-Result<EnrolDecision> decide_enrolment(Rows& rows, Moment now, const wire::EnrolRequest& request, std::string_view entropy) {
+Result<EnrolDecision> decide_enrolment(Rows& rows, Moment now, const wire::EnrolRequest& request,
+                                       std::string_view entropy) {
   EnrolDecision out;
   out.token_key = sha256_hex(request.token());
   const auto token = load_row<pb::Token>(rows, Table::kTokens, out.token_key);
@@ -148,7 +157,8 @@ Result<EnrolDecision> decide_enrolment(Rows& rows, Moment now, const wire::Enrol
     return fail(Code::kDenied, "this enrolment token was used already, by node '", token->node_id(), "'", next);
   }
   if (now.unix_ms >= token->expires_ms())
-    return fail(Code::kDenied, "this enrolment token expired ", format_duration_ms(now.unix_ms - token->expires_ms()), " ago", next);
+    return fail(Code::kDenied, "this enrolment token expired ", format_duration_ms(now.unix_ms - token->expires_ms()),
+                " ago", next);
   if (request.csr_der().empty()) return fail(Code::kInvalid, "the enrolment request has no certificate request in it");
   const std::string wished = wished_id(request.node_name());
   const std::string random = hex_encode(entropy).substr(0, 8);

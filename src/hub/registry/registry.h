@@ -50,11 +50,12 @@ struct NewToken {
 };
 Status create_token(Rows& rows, Moment now, const NewToken& token);
 struct EnrolDecision {
-  std::string node_id;    // issue a certificate for it
+  std::string node_id;  // issue a certificate for it
   std::string token_key;
-  std::string replay;     // not empty: the encoded EnrolResponse that this very request got before
+  std::string replay;  // not empty: the encoded EnrolResponse that this very request got before
 };
-Result<EnrolDecision> decide_enrolment(Rows& rows, Moment now, const wire::EnrolRequest& request, std::string_view entropy);
+Result<EnrolDecision> decide_enrolment(Rows& rows, Moment now, const wire::EnrolRequest& request,
+                                       std::string_view entropy);
 // Books the token as used and makes the node, in one go.
 Result<pb::Node> complete_enrolment(Rows& rows, Moment now, std::string_view token_key, std::string_view node_id,
                                     std::string_view csr_der, std::string_view serial, std::string_view response);

@@ -45,8 +45,9 @@ TEST_F(Registry, ATokenWorksOnceAndTheSameRequestGetsTheSameAnswer) {  // I6, H2
   EXPECT_EQ(decide_enrolment(rows, now, request("csr-1"), kEntropy)->replay, "answer");
   const auto other = decide_enrolment(rows, now, request("csr-2"), kEntropy);
   ASSERT_FALSE(other.ok());
-  EXPECT_EQ(other.error().text,
-            "this enrolment token was used already, by node 'pump-7'; create a new one with `waybill node token create`");
+  EXPECT_EQ(
+      other.error().text,
+      "this enrolment token was used already, by node 'pump-7'; create a new one with `waybill node token create`");
   EXPECT_FALSE(complete_enrolment(rows, now, first->token_key, "x", "csr-2", "ab", "other").ok());
 }
 

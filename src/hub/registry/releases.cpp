@@ -21,7 +21,8 @@ std::string chunk_key(std::string_view digest, uint64_t index) {
 }  // namespace
 
 Status trust_key(Rows& rows, Moment now, std::string_view public_key, std::string_view name) {
-  if (public_key.size() != kEd25519KeyBytes) return fail(Code::kInvalid, "a publisher key is an Ed25519 public key of 32 bytes");
+  if (public_key.size() != kEd25519KeyBytes)
+    return fail(Code::kInvalid, "a publisher key is an Ed25519 public key of 32 bytes");
   const std::string key = "key/" + wire::key_id(public_key);
   if (const auto known = load_row<pb::PublisherKey>(rows, Table::kMeta, key)) {
     if (known->public_key() != public_key) return fail(Code::kExists, "another key with this id is trusted already");
@@ -52,7 +53,8 @@ Result<Pushed> push_release(Rows& rows, Moment now, std::string_view artifact, s
     return fail(Code::kDenied, "this hub trusts no publisher key yet; add yours with `waybill release key trust`");
   auto release = wire::open_release(artifact, keys);
   if (!release.ok()) return release.error().within("release refused");
-  if (auto known = load_row<pb::ReleaseRow>(rows, Table::kReleases, digest_key(release->digest))) return Pushed{*known, false};
+  if (auto known = load_row<pb::ReleaseRow>(rows, Table::kReleases, digest_key(release->digest)))
+    return Pushed{*known, false};
   const std::string full_name = release->full_name();
   if (const auto other = rows.get(Table::kReleases, name_key(full_name)))
     return fail(Code::kExists, full_name, " is here already with other bytes (", other->substr(0, 12),
@@ -66,19 +68,22 @@ Result<Pushed> push_release(Rows& rows, Moment now, std::string_view artifact, s
   out.row.set_pushed_ms(now.unix_ms);
   out.row.set_pushed_by(std::string(actor));
   wire::ReleaseArtifact envelope;
-  if (envelope.ParseFromArray(artifact.data(), static_cast<int>(artifact.size()))) out.row.set_key_id(hex_encode(envelope.key_id()));
+  if (envelope.ParseFromArray(artifact.data(), static_cast<int>(artifact.size())))
+    out.row.set_key_id(hex_encode(envelope.key_id()));
   *out.row.mutable_blobs() = release->manifest.blobs();
   *out.row.mutable_feature_names() = release->manifest.feature_names();
   *out.row.mutable_schema() = release->manifest.schema();
   for (uint64_t index = 0; index * kArtifactChunkBytes < artifact.size(); ++index)
-    rows.put(Table::kArtifacts, chunk_key(release->digest, index), artifact.substr(index * kArtifactChunkBytes, kArtifactChunkBytes));
+    rows.put(Table::kArtifacts, chunk_key(release->digest, index),
+             artifact.substr(index * kArtifactChunkBytes, kArtifactChunkBytes));
   save_row(rows, Table::kReleases, digest_key(release->digest), out.row);
   rows.put(Table::kReleases, name_key(full_name), release->digest);
   return out;
 }
 
 std::optional<pb::ReleaseRow> find_release(Rows& rows, std::string_view what) {
-  if (what.find('@') == std::string_view::npos) return load_row<pb::ReleaseRow>(rows, Table::kReleases, digest_key(what));
+  if (what.find('@') == std::string_view::npos)
+    return load_row<pb::ReleaseRow>(rows, Table::kReleases, digest_key(what));
   const auto digest = rows.get(Table::kReleases, name_key(what));
   if (!digest) return std::nullopt;
   return load_row<pb::ReleaseRow>(rows, Table::kReleases, digest_key(*digest));
@@ -100,7 +105,8 @@ std::vector<pb::ReleaseRow> list_releases(Rows& rows) {
 
 Result<std::string> read_artifact(Rows& rows, const pb::ReleaseRow& release, uint64_t offset, uint64_t length) {
   if (offset >= release.size_bytes())
-    return fail(Code::kInvalid, "offset ", std::to_string(offset), " is past the end of ", std::to_string(release.size_bytes()), " bytes");
+    return fail(Code::kInvalid, "offset ", std::to_string(offset), " is past the end of ",
+                std::to_string(release.size_bytes()), " bytes");
   length = std::min<uint64_t>({length, limits::kFetchRangeBytesMax, release.size_bytes() - offset});
   std::string out;
   while (out.size() < length) {
@@ -108,7 +114,8 @@ Result<std::string> read_artifact(Rows& rows, const pb::ReleaseRow& release, uin
     const auto chunk = rows.get(Table::kArtifacts, chunk_key(release.digest(), at / kArtifactChunkBytes));
     const uint64_t skip = at % kArtifactChunkBytes;
     if (!chunk || chunk->size() <= skip)
-      return fail(Code::kCorrupt, "the bytes of release ", release.digest().substr(0, 12), " are incomplete here; push it again");
+      return fail(Code::kCorrupt, "the bytes of release ", release.digest().substr(0, 12),
+                  " are incomplete here; push it again");
     out += chunk->substr(skip, length - out.size());
   }
   return out;

@@ -1,6 +1,7 @@
-// The gate of a wave. Small waves are judged strictly (one failure among up to four nodes is enough); larger ones by the
-// Wilson score interval at 95 % (E. B. Wilson, JASA 22, 1927), turned round so that it needs no square root: the lower bound
-// of f failures among n exceeds L exactly if f/n > L and (f − nL)² > z² n L (1 − L). In thousandths, with z² = 3.8416.
+// The gate of a wave. Small waves are judged strictly (one failure among up to four nodes is enough); larger ones by
+// the Wilson score interval at 95 % (E. B. Wilson, JASA 22, 1927), turned round so that it needs no square root: the
+// lower bound of f failures among n exceeds L exactly if f/n > L and (f − nL)² > z² n L (1 − L). In thousandths, with
+// z² = 3.8416.
 #include "base/prng.h"
 #include "hub/rollout/rollout.h"
 
@@ -32,7 +33,8 @@ Verdict judge(const GateInput& in) {
   if (all_decided && decided > 0 && static_cast<uint64_t>(in.failed) * 1'000 > limit * decided) return Verdict::kHalt;
   if (in.committed == 0) return Verdict::kHold;  // F4: nothing has been proved
   if (all_decided) return Verdict::kPass;
-  // Stragglers need not be waited for once the committed prove enough; but the last wave has no later gate to catch them.
+  // Stragglers need not be waited for once the committed prove enough; but the last wave has no later gate to catch
+  // them.
   if (!in.last_wave && surely(in.failed, decided, limit, false)) return Verdict::kPass;
   return Verdict::kHold;
 }

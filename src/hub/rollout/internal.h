@@ -13,7 +13,8 @@ void save_live(Rows& rows, const pb::LiveRollouts& live);
 void save_rollout(Rows& rows, const pb::Rollout& rollout);
 // Adds `by` to the counter of an exposure state, and to `exposed` if that state counts as exposed.
 void count(pb::Rollout& rollout, pb::ExposureState state, int by);
-void tell(RolloutNews& news, const pb::Rollout& rollout, std::string_view kind, std::string_view node, std::string text);
+void tell(RolloutNews& news, const pb::Rollout& rollout, std::string_view kind, std::string_view node,
+          std::string text);
 void halt(Rows& rows, Moment now, pb::LiveRollouts& live, pb::Rollout& rollout, RolloutNews& news);
 uint64_t bucket(const pb::Rollout& rollout, std::string_view node);
 // A wave's exposure among `nodes`: at least one, never more than the percentage rounded up.

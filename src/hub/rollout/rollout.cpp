@@ -18,11 +18,13 @@ using internal::tell;
 
 namespace {
 
-bool contains(const auto& list, std::string_view what) { return std::find(list.begin(), list.end(), what) != list.end(); }
+bool contains(const auto& list, std::string_view what) {
+  return std::find(list.begin(), list.end(), what) != list.end();
+}
 
 // Moves one node's exposure, and the rollout's counters with it.
-void move(Rows& rows, Moment now, pb::Rollout& rollout, const FleetNode& node, pb::Exposure& exposure, pb::ExposureState to,
-          RolloutNews& news) {
+void move(Rows& rows, Moment now, pb::Rollout& rollout, const FleetNode& node, pb::Exposure& exposure,
+          pb::ExposureState to, RolloutNews& news) {
   internal::count(rollout, exposure.state(), -1);
   internal::count(rollout, to, +1);
   exposure.set_state(to);
@@ -124,7 +126,8 @@ Entitlement contact(Rows& rows, Moment now, const FleetNode& node, const wire::R
   for (int i = 0; i < live.ids_size(); ++i) {
     own_is_live = own_is_live || live.ids(i) == node.assigned_rollout;
     auto rollout = find_rollout(rows, live.ids(i));
-    if (!rollout || rollout->state() == pb::ROLLOUT_HALTED || contains(live.halted_digests(), rollout->digest())) continue;
+    if (!rollout || rollout->state() == pb::ROLLOUT_HALTED || contains(live.halted_digests(), rollout->digest()))
+      continue;
     const auto selector = Selector::parse(rollout->selector());
     if (!selector.ok() || !selector->matches(node.labels)) continue;
     const Look seen = look(rows, now, *rollout, node, reported, news);
@@ -193,7 +196,8 @@ Result<pb::Rollout> command(Rows& rows, Moment now, std::string_view id, Rollout
   rollout->set_changed_ms(now.unix_ms);
   save_rollout(rows, *rollout);
   mark_fleet_changed(rows);
-  tell(news, *rollout, std::string("rollout_") + std::string(rollout_state_name(rollout->state())), "", rollout->reason());
+  tell(news, *rollout, std::string("rollout_") + std::string(rollout_state_name(rollout->state())), "",
+       rollout->reason());
   news.wake_all = true;
   return *rollout;
 }

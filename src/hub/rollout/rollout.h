@@ -1,14 +1,14 @@
 #pragma once
 // rollout: brings one release to the nodes a selector names, wave by wave, and takes it back by itself when it is bad.
 //
-// A node is admitted when it contacts the hub, if the current wave has room for it (F1: exposure never exceeds its stage).
-// What the nodes report moves the gate: it passes, halts, or holds; no data is never a verdict (F4). A node that has gone dark
-// before it decided is withdrawn: it is in no denominator, and its place is free (F3). What a node should run is worked out
-// anew at every contact, from the newest rollout down: so a node that was away for any time goes straight to the newest
-// release it is entitled to (U9), and a halt reaches each node at its next contact.
+// A node is admitted when it contacts the hub, if the current wave has room for it (F1: exposure never exceeds its
+// stage). What the nodes report moves the gate: it passes, halts, or holds; no data is never a verdict (F4). A node
+// that has gone dark before it decided is withdrawn: it is in no denominator, and its place is free (F3). What a node
+// should run is worked out anew at every contact, from the newest rollout down: so a node that was away for any time
+// goes straight to the newest release it is entitled to (U9), and a halt reaches each node at its next contact.
 //
-// Cost: a contact reads one row per live rollout it has to look at plus its own exposure row. The fleet is scanned only by
-// scan_rollouts(), about once a second while a rollout is running.
+// Cost: a contact reads one row per live rollout it has to look at plus its own exposure row. The fleet is scanned only
+// by scan_rollouts(), about once a second while a rollout is running.
 
 #include <cstdint>
 #include <functional>
@@ -26,14 +26,14 @@
 
 namespace wb::hub {
 
-inline constexpr size_t kLiveRolloutsMax = 64;   // older ones are kept as rows, but entitle nobody
+inline constexpr size_t kLiveRolloutsMax = 64;  // older ones are kept as rows, but entitle nobody
 inline constexpr size_t kWavesMax = 32;
 inline constexpr int64_t kScanEveryMs = 1'000;
 
 // A node as a rollout sees it.
 struct FleetNode {
   std::string id;
-  Labels labels;               // with node=<id>
+  Labels labels;  // with node=<id>
   int64_t last_contact_ms = 0;
   bool revoked = false;
   std::vector<std::string> quarantined;
@@ -44,7 +44,8 @@ using Fleet = std::function<void(const std::function<void(const FleetNode&)>&)>;
 // What happened in a call, for the event log, the audit and the wake-up of held contacts.
 struct RolloutNews {
   struct Item {
-    std::string kind;  // rollout_started, wave, rollout_completed, rollout_halted, …, exposed, committed, failed, withdrawn
+    std::string
+        kind;  // rollout_started, wave, rollout_completed, rollout_halted, …, exposed, committed, failed, withdrawn
     std::string node;  // "" = about the rollout
     std::string rollout, digest, name, text;
   };
@@ -66,7 +67,8 @@ struct RolloutStart {
   std::string actor;
 };
 Status check_waves(const std::vector<uint32_t>& waves_percent);
-Result<pb::Rollout> start_rollout(Rows& rows, Moment now, const RolloutStart& start, const Fleet& fleet, RolloutNews& news);
+Result<pb::Rollout> start_rollout(Rows& rows, Moment now, const RolloutStart& start, const Fleet& fleet,
+                                  RolloutNews& news);
 
 struct PlannedWave {
   uint32_t percent = 0, nodes = 0;

@@ -36,8 +36,8 @@ class RolloutTest : public testing::Test {
       for (auto& [id, node] : nodes) visit(node.view);
     };
   }
-  Result<pb::Rollout> start(const std::string& name, std::vector<uint32_t> waves = {1, 5, 25, 100}, std::string selector = "all",
-                            bool supersede = false) {
+  Result<pb::Rollout> start(const std::string& name, std::vector<uint32_t> waves = {1, 5, 25, 100},
+                            std::string selector = "all", bool supersede = false) {
     RolloutStart request;
     request.digest = "digest-" + name;
     request.name = name;
@@ -329,12 +329,12 @@ TEST(Gate, JudgesByTheInterval) {
   EXPECT_EQ(judged(4, 3, 1, true), Verdict::kHalt);
   EXPECT_EQ(judged(100, 20, 1, false), Verdict::kHold);
   EXPECT_EQ(judged(100, 0, 1, false), Verdict::kHold);
-  EXPECT_EQ(judged(100, 3, 2, false), Verdict::kHalt);    // Wilson lower bound 11.8 %
-  EXPECT_EQ(judged(100, 10, 2, false), Verdict::kHold);   // 4.7 %
-  EXPECT_EQ(judged(1'000, 34, 0, false), Verdict::kHold); // upper bound 10.2 %
-  EXPECT_EQ(judged(1'000, 35, 0, false), Verdict::kPass); // 9.9 %
+  EXPECT_EQ(judged(100, 3, 2, false), Verdict::kHalt);     // Wilson lower bound 11.8 %
+  EXPECT_EQ(judged(100, 10, 2, false), Verdict::kHold);    // 4.7 %
+  EXPECT_EQ(judged(1'000, 34, 0, false), Verdict::kHold);  // upper bound 10.2 %
+  EXPECT_EQ(judged(1'000, 35, 0, false), Verdict::kPass);  // 9.9 %
   EXPECT_EQ(judged(1'000, 35, 0, false, true), Verdict::kHold);
-  EXPECT_EQ(judged(20, 17, 3, true), Verdict::kHalt);     // all decided, 15 % > 10 %
+  EXPECT_EQ(judged(20, 17, 3, true), Verdict::kHalt);  // all decided, 15 % > 10 %
   EXPECT_EQ(judged(20, 19, 1, true), Verdict::kPass);
 }
 

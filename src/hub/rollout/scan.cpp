@@ -1,5 +1,5 @@
-// Starting a rollout, and the scan: one pass over the fleet per running rollout. It recounts everything from the rows, so
-// that a counter that went wrong is right again a second later.
+// Starting a rollout, and the scan: one pass over the fleet per running rollout. It recounts everything from the rows,
+// so that a counter that went wrong is right again a second later.
 #include <algorithm>
 
 #include "base/bytes.h"
@@ -31,8 +31,10 @@ void count(pb::Rollout& rollout, pb::ExposureState state, int by) {
   rollout.set_exposed(shift(rollout.exposed()));
 }
 
-void tell(RolloutNews& news, const pb::Rollout& rollout, std::string_view kind, std::string_view node, std::string text) {
-  news.items.push_back({std::string(kind), std::string(node), rollout.id(), rollout.digest(), rollout.name(), std::move(text)});
+void tell(RolloutNews& news, const pb::Rollout& rollout, std::string_view kind, std::string_view node,
+          std::string text) {
+  news.items.push_back(
+      {std::string(kind), std::string(node), rollout.id(), rollout.digest(), rollout.name(), std::move(text)});
 }
 
 void halt(Rows& rows, Moment now, pb::LiveRollouts& live, pb::Rollout& rollout, RolloutNews& news) {
@@ -65,7 +67,9 @@ bool is_dark(Moment now, int64_t up_ms, int64_t dark_after_ms, int64_t last_cont
 namespace {
 using namespace internal;  // NOLINT: this file implements it
 
-bool contains(const auto& list, std::string_view what) { return std::find(list.begin(), list.end(), what) != list.end(); }
+bool contains(const auto& list, std::string_view what) {
+  return std::find(list.begin(), list.end(), what) != list.end();
+}
 
 struct Census {
   std::vector<std::pair<uint64_t, std::string>> candidates;  // bucket, node: reachable, not exposed yet
@@ -73,8 +77,8 @@ struct Census {
 };
 
 // Counts the rollout anew and withdraws those that went dark undecided or are no longer named.
-Census recount(Rows& rows, Moment now, int64_t up_ms, pb::Rollout& rollout, const Selector& selector, const Fleet& fleet,
-               RolloutNews& news) {
+Census recount(Rows& rows, Moment now, int64_t up_ms, pb::Rollout& rollout, const Selector& selector,
+               const Fleet& fleet, RolloutNews& news) {
   const std::string prefix = rollout.id() + '\0';
   std::map<std::string, pb::Exposure, std::less<>> exposures;
   rows.scan(Table::kExposure, prefix, {}, [&](std::string_view key, std::string_view value) {
@@ -114,7 +118,8 @@ Census recount(Rows& rows, Moment now, int64_t up_ms, pb::Rollout& rollout, cons
   });
   for (auto& [node, exposure] : exposures) {  // revoked, gone, or labelled otherwise meanwhile
     if (exposure.state() == pb::EXPOSURE_PENDING) withdraw(node, exposure, "no longer named by the selector");
-    if (exposure.state() == pb::EXPOSURE_COMMITTED || exposure.state() == pb::EXPOSURE_FAILED) count(rollout, exposure.state(), +1);
+    if (exposure.state() == pb::EXPOSURE_COMMITTED || exposure.state() == pb::EXPOSURE_FAILED)
+      count(rollout, exposure.state(), +1);
   }
   std::sort(census.candidates.begin(), census.candidates.end());
   return census;
@@ -160,7 +165,8 @@ void advance(Rows& rows, Moment now, pb::LiveRollouts& live, pb::Rollout& rollou
     return;
   }
   rollout.set_stage(rollout.stage() + 1);
-  tell(news, rollout, "wave", "", "wave of " + std::to_string(rollout.waves_percent(static_cast<int>(rollout.stage()))) + " %");
+  tell(news, rollout, "wave", "",
+       "wave of " + std::to_string(rollout.waves_percent(static_cast<int>(rollout.stage()))) + " %");
 }
 
 void scan_one(Rows& rows, Moment now, int64_t up_ms, pb::LiveRollouts& live, pb::Rollout& rollout, const Fleet& fleet,
@@ -204,10 +210,12 @@ Result<Selector> check_start(const RolloutStart& start, const Fleet& fleet) {
 }  // namespace
 
 Status check_waves(const std::vector<uint32_t>& waves) {
-  if (waves.empty() || waves.size() > kWavesMax) return fail(Code::kInvalid, "waves: give 1 to ", std::to_string(kWavesMax), " percentages");
+  if (waves.empty() || waves.size() > kWavesMax)
+    return fail(Code::kInvalid, "waves: give 1 to ", std::to_string(kWavesMax), " percentages");
   uint32_t last = 0;
   for (const uint32_t percent : waves) {
-    if (percent <= last || percent > 100) return fail(Code::kInvalid, "waves must rise, from at least 1 to 100; found ", std::to_string(percent));
+    if (percent <= last || percent > 100)
+      return fail(Code::kInvalid, "waves must rise, from at least 1 to 100; found ", std::to_string(percent));
     last = percent;
   }
   if (last != 100) return fail(Code::kInvalid, "the last wave must be 100");
@@ -227,12 +235,14 @@ Result<RolloutCensus> plan_rollout(Moment now, const RolloutStart& start, const 
   return out;
 }
 
-Result<pb::Rollout> start_rollout(Rows& rows, Moment now, const RolloutStart& start, const Fleet& fleet, RolloutNews& news) {
+Result<pb::Rollout> start_rollout(Rows& rows, Moment now, const RolloutStart& start, const Fleet& fleet,
+                                  RolloutNews& news) {
   WB_TRY(const Selector selector, check_start(start, fleet));
   pb::LiveRollouts live = load_live(rows);
   if (contains(live.halted_digests(), start.digest)) {
     if (!start.allow_halted)
-      return fail(Code::kDenied, start.name, " was halted by its gate before; build a new version, or allow it with allow_halted");
+      return fail(Code::kDenied, start.name,
+                  " was halted by its gate before; build a new version, or allow it with allow_halted");
     auto* halted = live.mutable_halted_digests();
     halted->erase(std::remove(halted->begin(), halted->end(), start.digest), halted->end());
   }
@@ -242,12 +252,13 @@ Result<pb::Rollout> start_rollout(Rows& rows, Moment now, const RolloutStart& st
     const auto others = Selector::parse(other->selector());
     bool overlap = others.ok() && other->selector() == start.selector;
     fleet([&](const FleetNode& node) {
-      overlap = overlap || (others.ok() && !node.revoked && others->matches(node.labels) && selector.matches(node.labels));
+      overlap =
+          overlap || (others.ok() && !node.revoked && others->matches(node.labels) && selector.matches(node.labels));
     });
     if (!overlap) continue;
     if (!start.supersede)
-      return fail(Code::kExists, "rollout ", id, " of ", other->name(), " still runs on some of these nodes; wait for it, `waybill rollout abort ",
-                  id, "`, or supersede it");
+      return fail(Code::kExists, "rollout ", id, " of ", other->name(),
+                  " still runs on some of these nodes; wait for it, `waybill rollout abort ", id, "`, or supersede it");
     WB_TRY(const pb::Rollout ended, command(rows, now, id, RolloutAction::kAbort, start.actor, news));
     (void)ended;
   }
@@ -273,7 +284,8 @@ Result<pb::Rollout> start_rollout(Rows& rows, Moment now, const RolloutStart& st
   std::rotate(live.mutable_ids()->begin(), live.mutable_ids()->end() - 1, live.mutable_ids()->end());
   if (live.ids_size() > static_cast<int>(kLiveRolloutsMax)) live.mutable_ids()->RemoveLast();
   live.set_dirty(true);
-  if (live.shortest_dark_ms() == 0 || start.dark_after_ms < live.shortest_dark_ms()) live.set_shortest_dark_ms(start.dark_after_ms);
+  if (live.shortest_dark_ms() == 0 || start.dark_after_ms < live.shortest_dark_ms())
+    live.set_shortest_dark_ms(start.dark_after_ms);
   save_live(rows, live);
   tell(news, rollout, "rollout_started", "", "to '" + start.selector + "'");
   return rollout;

@@ -8,8 +8,8 @@
 namespace wb::hub {
 namespace {
 bool is_word(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == ':' ||
-         c == '/' || c == '@' || c == '-';
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
+         c == ':' || c == '/' || c == '@' || c == '-';
 }
 }  // namespace
 
@@ -41,14 +41,17 @@ class SelectorParser {
     if (c == '"' || c == '\'') {
       const size_t end = text_.find(c, at_ + 1);
       token_.kind = end == std::string_view::npos ? Kind::kBad : Kind::kQuoted;
-      token_.text = end == std::string_view::npos ? "a quote that is not closed" : std::string(text_.substr(at_ + 1, end - at_ - 1));
+      token_.text = end == std::string_view::npos ? "a quote that is not closed"
+                                                  : std::string(text_.substr(at_ + 1, end - at_ - 1));
       at_ = end == std::string_view::npos ? text_.size() : end + 1;
     } else if (is_word(c)) {
       while (at_ < text_.size() && is_word(text_[at_])) token_.text += text_[at_++];
       token_.kind = Kind::kWord;
     } else {
       token_.kind = Kind::kSymbol;
-      token_.text = text_.substr(at_).starts_with("!=") ? "!=" : text_.substr(at_).starts_with("==") ? "=" : std::string(1, c);
+      token_.text = text_.substr(at_).starts_with("!=")   ? "!="
+                    : text_.substr(at_).starts_with("==") ? "="
+                                                          : std::string(1, c);
       at_ += text_.substr(at_).starts_with("!=") || text_.substr(at_).starts_with("==") ? 2 : 1;
     }
   }
@@ -61,7 +64,9 @@ class SelectorParser {
     return true;
   }
   Error error(std::string_view expected) const {
-    const std::string found = token_.kind == Kind::kEnd ? "the end" : token_.kind == Kind::kBad ? token_.text : "'" + token_.text + "'";
+    const std::string found = token_.kind == Kind::kEnd   ? "the end"
+                              : token_.kind == Kind::kBad ? token_.text
+                                                          : "'" + token_.text + "'";
     return fail(Code::kInvalid, "selector, column ", std::to_string(token_.column), ": ", expected, "; found ", found);
   }
   size_t add(Node node) {
@@ -147,7 +152,8 @@ class SelectorParser {
 };
 
 Result<Selector> Selector::parse(std::string_view text) {
-  if (text.size() > kBytesMax) return fail(Code::kFull, "selector is longer than ", std::to_string(kBytesMax), " bytes");
+  if (text.size() > kBytesMax)
+    return fail(Code::kFull, "selector is longer than ", std::to_string(kBytesMax), " bytes");
   return SelectorParser(text).run();
 }
 
@@ -166,7 +172,8 @@ bool Selector::matches(size_t at, const Labels& labels) const {
     }
     case Kind::kIn: {
       const auto found = labels.find(node.label);
-      return found != labels.end() && std::find(node.values.begin(), node.values.end(), found->second) != node.values.end();
+      return found != labels.end() &&
+             std::find(node.values.begin(), node.values.end(), found->second) != node.values.end();
     }
   }
   return false;
@@ -176,8 +183,8 @@ Status Selector::check_labels(std::span<const std::string> known) const {
   for (const Node& node : nodes_) {
     if (node.kind != Kind::kHas && node.kind != Kind::kIn) continue;
     if (std::find(known.begin(), known.end(), node.label) != known.end()) continue;
-    return fail(Code::kInvalid, "selector, column ", std::to_string(node.column), ": no node has a label '", node.label, "'",
-                suggestion(node.label, known));
+    return fail(Code::kInvalid, "selector, column ", std::to_string(node.column), ": no node has a label '", node.label,
+                "'", suggestion(node.label, known));
   }
   return ok_status();
 }

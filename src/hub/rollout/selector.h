@@ -39,9 +39,9 @@ class Selector {
   enum class Kind : uint8_t { kAll, kNot, kAnd, kOr, kHas, kIn };
   struct Node {
     Kind kind = Kind::kAll;
-    size_t left = 0, right = 0;        // indices into nodes_
+    size_t left = 0, right = 0;  // indices into nodes_
     std::string label;
-    std::vector<std::string> values;   // of kIn; "=" is a list of one, "!=" is its negation
+    std::vector<std::string> values;  // of kIn; "=" is a list of one, "!=" is its negation
     size_t column = 0;
   };
   bool matches(size_t at, const Labels& labels) const;

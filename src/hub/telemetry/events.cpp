@@ -1,5 +1,5 @@
-// Events live in rings, one per subject: row "e/" subject 0x00 slot, and the subject's count in "c/" subject. So a node that
-// flaps for a year costs what a quiet one costs.
+// Events live in rings, one per subject: row "e/" subject 0x00 slot, and the subject's count in "c/" subject. So a node
+// that flaps for a year costs what a quiet one costs.
 #include <algorithm>
 
 #include "base/bytes.h"
@@ -44,8 +44,8 @@ std::vector<pb::Event> events_of(Rows& rows, std::string_view subject) {
   return out;
 }
 
-void note_report_changes(Rows& rows, Moment now, std::string_view node_id, const std::optional<pb::NodeTelemetry>& before,
-                         const wire::Reported& reported) {
+void note_report_changes(Rows& rows, Moment now, std::string_view node_id,
+                         const std::optional<pb::NodeTelemetry>& before, const wire::Reported& reported) {
   const wire::Reported old = before ? before->reported() : wire::Reported{};
   pb::Event event;
   event.set_node(std::string(node_id));

@@ -17,9 +17,10 @@ void add_bins(Field& into, const Field& from) {
 bool differs_to_a_person(const pb::NodeTelemetry& before, const wire::ExchangeRequest& request) {
   const wire::Reported& a = before.reported();
   const wire::Reported& b = request.reported();
-  return a.running_digest() != b.running_digest() || a.phase() != b.phase() || a.candidate_digest() != b.candidate_digest() ||
-         a.desired_generation() != b.desired_generation() || a.quarantined_size() != b.quarantined_size() ||
-         a.waiting_for() != b.waiting_for() || before.counters().lost() != request.counters().lost() ||
+  return a.running_digest() != b.running_digest() || a.phase() != b.phase() ||
+         a.candidate_digest() != b.candidate_digest() || a.desired_generation() != b.desired_generation() ||
+         a.quarantined_size() != b.quarantined_size() || a.waiting_for() != b.waiting_for() ||
+         before.counters().lost() != request.counters().lost() ||
          before.counters().records_in() != request.counters().records_in() ||
          before.counters().bytes_up() != request.counters().bytes_up();
 }

@@ -1,6 +1,7 @@
 #pragma once
-// telemetry: what the nodes last said, merged over the fleet with its age and its coverage, and what happened to a node or a
-// release, in order. Nothing here is a guess: a node that has not been heard counts as unknown, never as its last state.
+// telemetry: what the nodes last said, merged over the fleet with its age and its coverage, and what happened to a node
+// or a release, in order. Nothing here is a guess: a node that has not been heard counts as unknown, never as its last
+// state.
 
 #include <cstdint>
 #include <functional>
@@ -22,8 +23,8 @@ inline constexpr uint64_t kEventsPerNodeMax = 256;
 inline constexpr uint64_t kEventsPerReleaseMax = 2'048;
 inline constexpr int64_t kTelemetryEveryMs = 10'000;  // an unchanged report is written again this often
 
-// Keeps the newest report of one node. Counters move with every record, so they are written with the report when anything a
-// person would look at has changed, and otherwise at most every kTelemetryEveryMs.
+// Keeps the newest report of one node. Counters move with every record, so they are written with the report when
+// anything a person would look at has changed, and otherwise at most every kTelemetryEveryMs.
 void record_report(Rows& rows, Moment now, std::string_view node_id, const wire::ExchangeRequest& request);
 std::optional<pb::NodeTelemetry> last_report(Rows& rows, std::string_view node_id);
 
@@ -38,12 +39,12 @@ struct ReleaseHealth {
 };
 struct FleetSummary {
   int64_t as_of_ms = 0;
-  uint32_t nodes = 0;       // enrolled and not revoked
-  uint32_t now = 0;         // heard within fresh_ms
-  uint32_t earlier = 0;     // heard, but longer ago
-  uint32_t unknown = 0;     // never heard
-  int64_t oldest_ms = 0;    // age of the oldest report that is part of the sums
-  wire::Counters counters;  // over `now` and `earlier`
+  uint32_t nodes = 0;                             // enrolled and not revoked
+  uint32_t now = 0;                               // heard within fresh_ms
+  uint32_t earlier = 0;                           // heard, but longer ago
+  uint32_t unknown = 0;                           // never heard
+  int64_t oldest_ms = 0;                          // age of the oldest report that is part of the sums
+  wire::Counters counters;                        // over `now` and `earlier`
   std::map<std::string, ReleaseHealth> releases;  // by digest running; "" = nothing
   std::map<std::string, uint32_t> phases;         // deploy phase → nodes
 };
@@ -66,7 +67,7 @@ struct EventSubject {
 void note(Rows& rows, Moment now, pb::Event event);
 std::vector<pb::Event> events_of(Rows& rows, std::string_view subject);  // oldest first
 // What changed between two reports of a node, as events.
-void note_report_changes(Rows& rows, Moment now, std::string_view node_id, const std::optional<pb::NodeTelemetry>& before,
-                         const wire::Reported& reported);
+void note_report_changes(Rows& rows, Moment now, std::string_view node_id,
+                         const std::optional<pb::NodeTelemetry>& before, const wire::Reported& reported);
 
 }  // namespace wb::hub
