@@ -27,7 +27,7 @@ Result<std::unique_ptr<Agent::Core>> Agent::Core::open(AgentConfig config, const
   auto deploy = deploy::Deploy::open(config.deploy, found.rows, std::move(slots), prng.split());
   sync::Sync sync(config.sync, Instant{0}, prng.split());
   auto core = std::unique_ptr<Core>(
-      new Core(std::move(config), std::move(opened.outbox), std::move(deploy), std::move(sync), prng.split()));
+      new Core(std::move(config), std::move(opened.outbox), std::move(deploy), sync, prng.split()));
   core->read_state(found);
   core->damaged_rows_ = found.damaged_rows_count + opened.damaged_heads_count;
   core->counters_.set_damaged_rows(core->counters_.damaged_rows() + core->damaged_rows_);

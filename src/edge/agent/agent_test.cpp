@@ -232,6 +232,22 @@ TEST_F(AgentTest, AcksDelete) {  // Q3
   expect_exact();
 }
 
+// Records that wait under one pipeline's schema go up with it after a restart into another pipeline.
+TEST_F(AgentTest, SchemasOfWaitingRecordsSurviveARestartIntoAnotherPipeline) {
+  send(1, {11});
+  commit();
+  const std::string id = agent().serving()->record_schema().id();
+  local = LocalPipeline{test_pipeline("pump", "w"), {}};
+  boot();
+  ASSERT_NE(agent().serving()->record_schema().id(), id);
+  drain();
+  EXPECT_EQ(effects.size(), 1U);
+  bool named = false;
+  for (const wire::ExchangeRequest& request : requests)
+    for (const wire::SchemaDef& schema : request.schemas()) named = named || schema.id() == id;
+  EXPECT_TRUE(named);
+}
+
 TEST_F(AgentTest, AnAnswerToAnOldExchangeIsNotHeard) {
   ASSERT_TRUE(reach_exchange());
   const wire::ExchangeResponse response = at_hub();

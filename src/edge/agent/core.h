@@ -23,12 +23,8 @@ class Agent::Core {
   std::string position(const std::string& key) const;
 
  private:
-  Core(AgentConfig config, outbox::Outbox opened, deploy::Deploy deploy, sync::Sync sync, Prng prng)
-      : config_(std::move(config)),
-        outbox_(std::move(opened)),
-        deploy_(std::move(deploy)),
-        sync_(std::move(sync)),
-        prng_(prng) {}
+  Core(AgentConfig config, outbox::Outbox opened, deploy::Deploy deploy, const sync::Sync& sync, Prng prng)
+      : config_(std::move(config)), outbox_(std::move(opened)), deploy_(std::move(deploy)), sync_(sync), prng_(prng) {}
 
   // ---- agent.cpp
   void read_state(const StoredState& found);
@@ -73,7 +69,7 @@ class Agent::Core {
   void drive_sync(const sync::Event& event);
   void prepare(const sync::SendExchange& wanted);
   void proceed();  // with the exchange that waits for a ticket
-  void send(std::vector<sync::StreamPartView> parts);
+  void send(const std::vector<sync::StreamPartView>& parts);
   void tell_waiting();
   wire::ExchangeRequest request_head() const;
   wire::Counters reported_counters() const;

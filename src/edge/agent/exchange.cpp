@@ -61,7 +61,7 @@ void Agent::Core::proceed() {
     std::vector<sync::StreamPartView> parts;
     for (const outbox::LanePlan& lane : outgoing_->plan.lanes)
       parts.push_back({lane.lane, lane.after_seq, lane.through_seq, lane.evicted_count, lane.lost_count, {}});
-    return send(std::move(parts));
+    return send(parts);
   }
   load.id = outgoing_->load_id = next_load_id_++;
   effects_.push_back(std::move(load));
@@ -86,10 +86,10 @@ void Agent::Core::on(agent::RowsLoaded&& loaded) {
     }
     parts.push_back(std::move(part));
   }
-  send(std::move(parts));
+  send(parts);
 }
 
-void Agent::Core::send(std::vector<sync::StreamPartView> parts) {
+void Agent::Core::send(const std::vector<sync::StreamPartView>& parts) {
   wire::ExchangeRequest request = request_head();
   request.set_long_poll_ms(parts.empty() ? outgoing_->wanted.long_poll_ms : 0);
   const std::vector<sync::Unreadable> unreadable = sync::build_streams(parts, request);

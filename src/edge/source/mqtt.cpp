@@ -25,7 +25,10 @@ const Spec& spec() {
            {.name = "username", .summary = "user name at the broker"},
            {.name = "password_file", .summary = "file that holds the password; only with username"},
            {.name = "ca_file", .summary = "PEM file with the CA that signed the broker's certificate; only with mqtts"},
-           {.name = "version", .summary = "MQTT protocol version", .fallback = "5", .choices = {"3.1.1", "5"}},
+           {.name = "version",
+            .summary = "MQTT protocol version; a session that outlives the connection needs 3.1.1",
+            .fallback = "3.1.1",
+            .choices = {"3.1.1", "5"}},
            {.name = "keep_alive",
             .type = FieldType::kDuration,
             .summary = "silence after which the connection is probed",
@@ -34,7 +37,8 @@ const Spec& spec() {
             .max = 3'600'000}},
       .example = "source:\n  - mqtt: {url: 'mqtt://127.0.0.1:1883', topic: 'sensors/#', qos: 1, format: json}\n",
       .costs =
-          "Without client_id, messages published while the agent is away are lost. With qos 1 the broker may deliver a "
+          "Without client_id, and with version 5 (no session expiry is asked for yet), messages published while the "
+          "agent is away are lost. With qos 1 the broker may deliver a "
           "message twice after a lost connection; both become records. A message that cannot be read goes to the "
           "dead-letter lane, since a broker cannot be told to correct it. mqtt:// is not encrypted: use mqtts:// off "
           "this machine.",
