@@ -29,7 +29,7 @@ std::string refuse(const std::string& text) {
 }
 
 std::string error_of(muParserHandle_t parser) {
-  const std::string message = mupGetErrorMsg(parser);
+  std::string message = mupGetErrorMsg(parser);
   mupErrorReset(parser);
   return message;
 }
