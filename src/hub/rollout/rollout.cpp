@@ -12,7 +12,6 @@ namespace wb::hub {
 
 using internal::halt;
 using internal::load_live;
-using internal::save_live;
 using internal::save_rollout;
 using internal::tell;
 
