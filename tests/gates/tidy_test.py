@@ -11,7 +11,6 @@ PLANTED = {
     "performance-for-range-copy": "#include <string>\n#include <vector>\n"
                                   "size_t f(const std::vector<std::string>& v) { size_t n = 0; for (const auto s : v) n += s.size(); return n; }\n",
     "readability-function-size": "int f() {\n" + "  f();\n" * 80 + "  return 1;\n}\n",
-    "clang-analyzer-core.DivideZero": "int f(int x) { int y = 0; return x / y; }\n",
 }
 
 
