@@ -22,6 +22,7 @@ void Fleet::violate(const std::string& promise, const std::string& text) {
 
 // B2: record bytes on the air within one day of running time. A day begins with the first bytes after the last one
 // ended; two adjacent windows of the node's own day may overlap one of ours, hence the factor of two.
+// A node restored from an old disk image has forgotten what it had spent: nothing is decided about it.
 void SimNode::count_budget(uint64_t record_bytes) {
   if (record_bytes == 0) return;
   const int64_t now_ns = fleet_.clock_.now_ns();
@@ -30,7 +31,7 @@ void SimNode::count_budget(uint64_t record_bytes) {
     budget_day_bytes_ = 0;
   }
   budget_day_bytes_ += record_bytes;
-  if (budget_day_bytes_ > 2 * kBudgetBytesPerDay)
+  if (!forgot_ && budget_day_bytes_ > 2 * kBudgetBytesPerDay)
     fleet_.violate("B2", id_ + " sent " + std::to_string(budget_day_bytes_) + " record bytes in a day");
 }
 
@@ -48,6 +49,8 @@ void SimNode::watch_running() {
     fleet_.violate("U5", id_ + " went from generation " + std::to_string(generation_seen_) + " back to " +
                              std::to_string(view.desired_generation));
   generation_seen_ = std::max(generation_seen_, view.desired_generation);
+  if (fleet_.bad_.contains(view.running_digest))
+    fleet_.violate("U3", id_ + " committed the release whose columns are swapped");
   for (const wire::Quarantined& bad : view.quarantined)
     if (bad.digest() == view.running_digest) fleet_.violate("U9", id_ + " runs a release that it quarantined");
   if (view.quarantined.size() > quarantined_seen_) {
@@ -99,7 +102,6 @@ void SimNode::check_last() {
   if (view.deploy.running_digest != fleet_.last_good_)
     fleet_.violate("U9", id_ + " runs " + view.deploy.running_name + " in the end, phase " +
                              std::to_string(view.deploy.phase) + ", waits for: " + view.deploy.waiting_for);
-  if (fleet_.bad_.contains(view.deploy.running_digest)) fleet_.violate("U3", id_ + " kept a bad release");
   const auto at_hub = fleet_.readings_at_hub(id_, true);
   check_losses(view, at_hub);
   const bool copies_allowed = forgot_ || !lost_by_hub_.empty();  // sent again under a new incarnation
