@@ -45,7 +45,10 @@ class Records(harness.Case):
         self.assertEqual((code, json.loads(body)["accepted"], json.loads(body)["rejected"]), (400, 1, 2), body)
         self.assertIn("row 2: the text is not UTF-8", body)
         self.assertEqual(self.node.post(b"a,tag,ts\n1,x,11\n", "text/csv")[0], 400)
-        self.assertEqual(self.node.post(b"x" * (5 << 20))[0], 413)
+        try:
+            self.assertEqual(self.node.post(b"x" * (5 << 20))[0], 413)
+        except OSError as error:  # the agent answers and closes while the body is still on its way
+            self.assertRegex(str(error), "Broken pipe|reset by peer")
         self.assertEqual(self.node.post(b"<a/>", "application/xml")[0], 415)
         self.assertEqual(self.node.call("GET", "/nothing")[0], 404)
         # All of it arrives, and the agent is well.
