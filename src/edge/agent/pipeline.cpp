@@ -223,7 +223,6 @@ const std::vector<std::string>& Pipeline::labels() const {
   static const std::vector<std::string> none;
   return parts_->inferrer ? parts_->inferrer->labels() : none;
 }
-std::vector<transform::Count> Pipeline::transform_counts() const { return parts_->chain.counters(); }
 bool Pipeline::holds_rows() const { return parts_->chain.holds_rows(); }
 bool Pipeline::has_model() const { return parts_->inferrer.has_value(); }
 bool Pipeline::uploads() const { return parts_->router.uploads(); }

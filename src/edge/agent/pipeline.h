@@ -92,8 +92,7 @@ class Pipeline {
   const Schema& record_schema() const;  // of what is scored and uploaded; goes up with the records
   const std::vector<source::SourceConfig>& sources() const;
   const std::vector<route::Action>& actions() const;
-  const std::vector<std::string>& labels() const;          // empty without a classifier
-  std::vector<transform::Count> transform_counts() const;  // since build: where rows went
+  const std::vector<std::string>& labels() const;  // empty without a classifier
   bool holds_rows() const;  // there is a window: call flush() at the end, and run() to keep time going
   bool has_model() const;
   bool uploads() const;

@@ -30,7 +30,6 @@ class Budget {
   void count_time(Instant now);                     // call before left_bytes(); a new day starts by itself
   bool hub_time(Instant now, int64_t hub_unix_ms);  // authenticated only (T2); true: changed what is worth saving
   uint64_t left_bytes() const;
-  uint64_t spent_bytes() const { return spent_bytes_; }
   bool reserve(uint64_t bytes);  // false: not enough left, nothing changed
   // Reserved on that day, and certainly not one byte was sent. Another day's bytes are not given back to this one.
   void refund(uint64_t bytes, uint64_t day);
