@@ -1,96 +1,107 @@
-// Faults of media: rows and slots that rot, disks and hubs that come back as they were some time ago. What a fault
-// takes away is noted, so that the checkers excuse exactly that and nothing else.
-#include <algorithm>
+// The table of faults, and how a seed draws from it.
+#include "sim/faults.h"
 
-#include "hub/ingest/ingest.h"
-#include "sim/fleet.h"
+#include <algorithm>
+#include <array>
 
 namespace wb::sim {
 namespace {
 
-constexpr int64_t kBackUpEveryMs = 6 * 3'600'000;
-constexpr uint64_t kRotRowsMax = 4;
+constexpr int64_t kMinuteMs = 60'000;
+constexpr int64_t kHourMs = 60 * kMinuteMs;
+constexpr int64_t kDayMs = 24 * kHourMs;
+// Of a hundred drawn faults.
+constexpr uint64_t kOffPercent = 40;
+constexpr uint64_t kExtremePercent = 12;
+
+using enum FaultUnit;
+using enum FaultKind;
+
+constexpr auto kTable = std::to_array<Fault>({
+    {"lose", &Faults::lose_per_million, kPerMillion, kNetwork, 0, 50'000, 600'000,
+     "a request, an answer or a fetched range is lost"},
+    {"double", &Faults::double_per_million, kPerMillion, kNetwork, 0, 20'000, 500'000, "a request arrives twice"},
+    {"delay", &Faults::delay_max_ms, kMaxMs, kNetwork, 100, 4'000, 90'000,
+     "a message is late, and so overtaken by later ones"},
+    {"stale", &Faults::stale_per_million, kPerMillion, kNetwork, 0, 2'000, 200'000,
+     "an answer carries an assignment of long ago"},
+    {"partition", &Faults::partition_every_ms, kEveryMs, kNetwork, 0, kDayMs, 2 * kHourMs,
+     "a node is cut off from the hub"},
+    {"partition_length", &Faults::partition_max_ms, kMaxMs, kNetwork, 0, 12 * kHourMs, 5 * kDayMs,
+     "how long it stays cut off"},
+    {"crash", &Faults::crash_every_ms, kEveryMs, kNode, 0, 2 * kDayMs, kHourMs,
+     "a node loses power: of what was being stored a prefix remains"},
+    {"down_length", &Faults::down_max_ms, kMaxMs, kNode, 0, 6 * kHourMs, 3 * kDayMs,
+     "how long one crashed node in three stays down"},
+    {"clock_jump", &Faults::clock_jump_per_million, kPerMillion, kNode, 0, 100'000, 800'000,
+     "at a boot: the wall clock reads 1970, or decades ahead"},
+    {"store_fail", &Faults::store_fail_per_million, kPerMillion, kStore, 0, 2'000, 200'000,
+     "a commit fails, for want of room or by an error"},
+    {"rot", &Faults::rot_per_million, kPerMillion, kStore, 0, 150'000, 700'000,
+     "at a boot: stored rows or a slot turn out to be damaged"},
+    {"image", &Faults::image_per_million, kPerMillion, kStore, 0, 150'000, 500'000,
+     "at a boot: the disk is an old image of itself"},
+    {"hub_restart", &Faults::hub_restart_every_ms, kEveryMs, kHub, 0, kDayMs, kHourMs, "the hub's process is replaced"},
+    {"hub_restore", &Faults::hub_restore_every_ms, kEveryMs, kHub, 0, 4 * kDayMs, 12 * kHourMs,
+     "the hub comes back from its last backup"},
+});
 
 }  // namespace
 
-void SimNode::take_image() { image_ = Image{rows_, slots_, accepted_hot_}; }
+std::span<const Fault> fault_table() { return kTable; }
 
-// What was accepted since the image was taken is gone unless the hub has it; what is in the image is still owed.
-void SimNode::restore_image() {
-  rows_ = image_->rows;
-  slots_ = image_->slots;
-  accepted_hot_ = image_->accepted_hot;
-  forgot_ = true;
-  generation_seen_ = 0;
-  quarantined_seen_ = 0;
-  has_run_ = false;
-  ++fleet_.report_.images_restored;
+const Fault* find_fault(std::string_view name) {
+  const auto* const found =
+      std::find_if(kTable.begin(), kTable.end(), [&](const Fault& one) { return one.name == name; });
+  return found == kTable.end() ? nullptr : &*found;
 }
 
-// The store finds damaged rows by their checksums and sets them aside: the agent meets them as missing. A damaged slot
-// it meets as it is.
-uint64_t SimNode::rot() {
-  ++fleet_.report_.rots;
-  if (!slots_.empty() && prng_.chance(250'000)) {
-    auto slot = slots_.begin();
-    std::advance(slot, static_cast<std::ptrdiff_t>(prng_.below(slots_.size())));
-    Bytes& bytes = slot->second.bytes;
-    if (!bytes.empty()) bytes[prng_.below(bytes.size())] ^= 0x20;
-    return 0;
+std::string_view unit_name(FaultUnit unit) {
+  switch (unit) {
+    case kPerMillion: return "per_million";
+    case kEveryMs: return "every_ms";
+    default: return "max_ms";
   }
-  const uint64_t count = 1 + prng_.below(kRotRowsMax);
-  uint64_t damaged = 0;
-  for (; damaged < count && !rows_.empty(); ++damaged) {
-    auto row = rows_.begin();
-    std::advance(row, static_cast<std::ptrdiff_t>(prng_.below(rows_.size())));
-    if (row->first.first == static_cast<uint8_t>(NodeTable::kRecords)) {
-      ++rotted_records_;
-    } else {
-      forgot_ = true;
-      generation_seen_ = 0;
-      quarantined_seen_ = 0;
-      has_run_ = false;
+}
+
+std::string_view kind_name(FaultKind kind) {
+  switch (kind) {
+    case kNetwork: return "network";
+    case kNode: return "node";
+    case kStore: return "store";
+    default: return "hub";
+  }
+}
+
+Faults calm() { return {}; }
+
+Faults usual() {
+  Faults out;
+  for (const Fault& fault : kTable) out.*fault.value = fault.usual;
+  return out;
+}
+
+// The same number of draws for each fault, whatever comes out: one more row leaves those before it as they were.
+Faults draw_faults(Prng& prng) {
+  Faults out;
+  for (const Fault& fault : kTable) {
+    const uint64_t percent = prng.below(100);
+    const uint64_t quarter_to_fourfold = prng.below(5);
+    int64_t value = fault.calm;
+    if (percent >= 100 - kExtremePercent) {
+      value = fault.extreme;
+    } else if (percent >= kOffPercent) {
+      value = (fault.usual << quarter_to_fourfold) / 4;
+      if (fault.unit == kPerMillion) value = std::min<int64_t>(value, 1'000'000);
     }
-    rows_.erase(row);
+    out.*fault.value = value;
   }
-  return damaged;
+  return out;
 }
 
-// F2: an assignment older than the one the node has accepted changes nothing.
-void SimNode::deliver(uint64_t exchange, const Bytes& response) {
-  exchange_ = 0;
-  const deploy::View before = agent_->view().deploy;
-  const auto decoded = wire::decode_exchange_response(response);
-  step(agent::ExchangeDone{exchange, response});
-  if (!agent_ || !decoded.ok() || decoded->desired().generation() >= before.desired_generation) return;
-  if (agent_->view().deploy.desired_digest != before.desired_digest)
-    fleet_.violate("F2", id_ + " took generation " + std::to_string(decoded->desired().generation()) + " after " +
-                             std::to_string(before.desired_generation));
-}
-
-void Fleet::back_up_hub() {
-  if (!healing_) backup_ = Backup{rows_.snapshot(), orders_.size(), rollouts_.size()};
-  clock_.in_ms(kBackUpEveryMs, [this] { back_up_hub(); });
-}
-
-// The hub comes back as it was at its last backup, and the operator does again what it has forgotten.
-void Fleet::restore_hub() {
-  if (!backup_) return;
-  ++report_.hub_restores;
-  std::map<std::string, std::map<uint64_t, uint64_t>> had;
-  for (const auto& node : nodes_) had[node->id()] = readings_at_hub(node->id(), false);
-  rows_.restore(backup_->rows);
-  for (const auto& node : nodes_) {
-    const auto has = readings_at_hub(node->id(), false);
-    for (const auto& [id, count] : had[node->id()])
-      if (!has.contains(id)) node->lost_by_hub_.insert(id);
-    node->last_at_hub_ = 0;
-  }
-  restart_hub();
-  rollouts_.resize(std::min(rollouts_.size(), backup_->rollouts));
-  const std::vector<Order> again(orders_.begin() + static_cast<std::ptrdiff_t>(backup_->orders), orders_.end());
-  orders_.resize(backup_->orders);
-  for (const Order& order : again) ship(order.kind, order.version);
+Faults faults_of_seed(uint64_t seed) {
+  Prng prng(seed ^ 0x6661756C7473ULL);  // apart from what the history itself draws
+  return draw_faults(prng);
 }
 
 }  // namespace wb::sim

@@ -28,6 +28,7 @@ bool Clock::run_one(int64_t until_ns) {
 
 Fleet::Fleet(const Options& options) : options_(options), prng_(options.seed * 0x9E3779B97F4A7C15ULL + 1) {
   report_.seed = options.seed;
+  faults_ = report_.faults = options.faults.value_or(usual());
 }
 
 void Fleet::restart_hub() {
@@ -92,28 +93,23 @@ void Fleet::enrol(SimNode& node) {
 // A node's own life: readings, crashes, partitions.
 void Fleet::live(SimNode& node, bool faulty) {
   const int64_t batch_ms = static_cast<int64_t>(options_.minutes_per_batch) * kMinuteMs;
-  clock_.in_ms(
-      batch_ms / 2 + static_cast<int64_t>(prng_.below(static_cast<uint64_t>(batch_ms))), [this, &node, faulty] {
-        if (healing_ && faulty) return live(node, false);
-        if (clock_.now_ns() < quiet_from_ns_) node.give_batch();
-        if (!healing_) {
-          const auto often = [&](int64_t mean_ms) {
-            return prng_.chance(static_cast<uint32_t>(1'000'000LL * options_.minutes_per_batch * kMinuteMs / mean_ms));
-          };
-          if (often(faults_.partition_every_ms))
-            node.partition_until_ms =
-                clock_.now_ms() + static_cast<int64_t>(prng_.below(static_cast<uint64_t>(faults_.partition_max_ms)));
-          if (node.up() && often(faults_.crash_every_ms)) {
-            node.crash();
-            const bool long_down = prng_.chance(300'000);
-            const int64_t down_ms =
-                long_down ? static_cast<int64_t>(prng_.below(static_cast<uint64_t>(faults_.down_max_ms))) : 2'000;
-            clock_.in_ms(down_ms, [&node] { node.boot(); });
-          }
-          if (prng_.chance(10'000)) node.take_image();
-        }
-        live(node, faulty);
-      });
+  clock_.in_ms(batch_ms / 2 + static_cast<int64_t>(prng_.below(static_cast<uint64_t>(batch_ms))),
+               [this, &node, batch_ms, faulty] {
+                 if (healing_ && faulty) return live(node, false);
+                 if (clock_.now_ns() < quiet_from_ns_) node.give_batch();
+                 if (!healing_) {
+                   if (is_due(prng_, batch_ms, faults_.partition_every_ms))
+                     node.partition_until_ms = clock_.now_ms() + draw_ms(prng_, faults_.partition_max_ms);
+                   if (node.up() && is_due(prng_, batch_ms, faults_.crash_every_ms)) {
+                     node.crash();
+                     const bool long_down = prng_.chance(300'000);
+                     const int64_t down_ms = long_down ? draw_ms(prng_, faults_.down_max_ms) : 2'000;
+                     clock_.in_ms(down_ms, [&node] { node.boot(); });
+                   }
+                   if (prng_.chance(10'000)) node.take_image();
+                 }
+                 live(node, faulty);
+               });
 }
 
 // The operator: a first release, then a good one now and then, one bad one, and a pause at a bad time.
@@ -170,10 +166,8 @@ void Fleet::ship(Kind kind, const std::string& version) {
 void Fleet::hub_tick() {
   hub_->tick(rows_, hub_now());
   wake_held();
-  if (!healing_ && prng_.chance(static_cast<uint32_t>(1'000'000LL * kHubTickMs / faults_.hub_restart_every_ms)))
-    restart_hub();
-  if (!healing_ && prng_.chance(static_cast<uint32_t>(1'000'000LL * kHubTickMs / faults_.hub_restore_every_ms)))
-    restore_hub();
+  if (is_due(prng_, kHubTickMs, faults_.hub_restart_every_ms)) restart_hub();
+  if (is_due(prng_, kHubTickMs, faults_.hub_restore_every_ms)) restore_hub();
   clock_.in_ms(kHubTickMs, [this] { hub_tick(); });
 }
 
@@ -244,28 +238,19 @@ void Fleet::answer(SimNode& node, uint64_t life, uint64_t id, wire::ExchangeResp
     if (node.old_desired_.size() >= kOldDesiredMax) node.old_desired_.pop_front();
     node.old_desired_.push_back(desired);
   }
-  if (prng_.chance(faults_.stale_per_million)) desired = node.old_desired_.front();
+  if (hits(prng_, faults_.stale_per_million)) desired = node.old_desired_.front();
   const Bytes bytes = wire::encode(response);
   trace_.update(bytes);
-  if (prng_.chance(faults_.lose_per_million)) return;
-  clock_.in_ms(5 + static_cast<int64_t>(prng_.below(static_cast<uint64_t>(faults_.delay_max_ms) + 1)),
-               [&node, life, id, bytes] {
-                 if (node.life_ == life && node.exchange_ == id && !node.partitioned()) node.deliver(id, bytes);
-               });
+  if (hits(prng_, faults_.lose_per_million)) return;
+  clock_.in_ms(5 + draw_ms(prng_, faults_.delay_max_ms), [&node, life, id, bytes] {
+    if (node.life_ == life && node.exchange_ == id && !node.partitioned()) node.deliver(id, bytes);
+  });
 }
 
 // From here on the world is kind; what was broken must come together again.
 void Fleet::heal() {
   healing_ = true;
-  faults_ = Faults{};
-  faults_.lose_per_million = 0;
-  faults_.double_per_million = 0;
-  faults_.delay_max_ms = 100;
-  faults_.store_fail_per_million = 0;
-  faults_.clock_jump_per_million = 0;
-  faults_.rot_per_million = 0;
-  faults_.image_per_million = 0;
-  faults_.stale_per_million = 0;
+  faults_ = calm();
   for (const auto& node : nodes_) {
     node->partition_until_ms = 0;
     node->boot();

@@ -1,6 +1,7 @@
 #pragma once
 // The simulated world: a queue of things that happen, nodes with a disk, a hub with rows, and the links between them.
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <memory>
@@ -13,6 +14,7 @@
 #include "base/prng.h"
 #include "base/signature.h"
 #include "hub/api/hub.h"
+#include "sim/faults.h"
 #include "sim/releases.h"
 #include "sim/sim.h"
 
@@ -37,23 +39,15 @@ class Clock {
   std::map<std::pair<int64_t, uint64_t>, std::function<void()>> queue_;
 };
 
-// Faults of the current phase; all zero while healing.
-struct Faults {
-  uint32_t lose_per_million = 50'000;
-  uint32_t double_per_million = 20'000;
-  int64_t delay_max_ms = 4'000;
-  int64_t crash_every_ms = 2 * 86'400'000LL;  // mean, per node
-  int64_t down_max_ms = 6 * 3'600'000LL;
-  int64_t partition_every_ms = 86'400'000LL;  // mean, per node
-  int64_t partition_max_ms = 12 * 3'600'000LL;
-  uint32_t store_fail_per_million = 2'000;
-  int64_t hub_restart_every_ms = 86'400'000LL;      // mean
-  uint32_t clock_jump_per_million = 100'000;        // at a boot: the wall clock reads 1970 or 2106
-  uint32_t rot_per_million = 150'000;               // at a boot: stored rows or a slot turn out to be damaged
-  uint32_t image_per_million = 150'000;             // at a boot: the disk is an old image of itself
-  uint32_t stale_per_million = 2'000;               // an answer carries an assignment of long ago
-  int64_t hub_restore_every_ms = 4 * 86'400'000LL;  // mean: the hub comes back from its last backup
-};
+inline bool hits(Prng& prng, int64_t per_million) { return prng.chance(static_cast<uint32_t>(per_million)); }
+// Evenly in [0, max_ms].
+inline int64_t draw_ms(Prng& prng, int64_t max_ms) {
+  return static_cast<int64_t>(prng.below(static_cast<uint64_t>(max_ms) + 1));
+}
+// Is it now, looked at once in `step_ms`, for something that happens every `mean_ms`? 0 = never.
+inline bool is_due(Prng& prng, int64_t step_ms, int64_t mean_ms) {
+  return hits(prng, mean_ms <= 0 ? 0 : std::min<int64_t>(1'000'000, 1'000'000 * step_ms / mean_ms));
+}
 
 class SimNode {
  public:
@@ -96,7 +90,7 @@ class SimNode {
   void watch_running();
   void check_losses(const AgentView& view, const std::map<uint64_t, uint64_t>& at_hub);
   void check_serving(const AgentView& view);
-  // faults.cpp
+  // media.cpp
   void take_image();
   void restore_image();
   uint64_t rot();  // how many rows a store would have set aside
@@ -191,7 +185,7 @@ class Fleet {
   Options options_;
   Prng prng_;
   Clock clock_;
-  Faults faults_;
+  Faults faults_;  // of the current phase: calm while healing
   bool healing_ = false;
   int64_t quiet_from_ns_ = 0;
   MemoryRows rows_;

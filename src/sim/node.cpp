@@ -24,13 +24,13 @@ void SimNode::boot() {
   booted_ns_ = fleet_.clock_.now_ns();
   expected_ticket_ = 1;
   clock_offset_ms_ = 0;
-  if (prng_.chance(fleet_.faults_.clock_jump_per_million)) {
+  if (hits(prng_, fleet_.faults_.clock_jump_per_million)) {
     const bool past = prng_.chance(500'000);
     clock_offset_ms_ = past ? -(Fleet::kEpochMs + fleet_.clock_.now_ms()) : 2'500'000'000'000;
   }
-  if (image_ && prng_.chance(fleet_.faults_.image_per_million)) restore_image();
+  if (image_ && hits(prng_, fleet_.faults_.image_per_million)) restore_image();
   StoredState found;
-  if (prng_.chance(fleet_.faults_.rot_per_million)) found.damaged_rows_count = rot();
+  if (hits(prng_, fleet_.faults_.rot_per_million)) found.damaged_rows_count = rot();
   for (const auto& [key, value] : rows_) {
     StoredRow row{static_cast<NodeTable>(key.first), key.second, value, static_cast<uint32_t>(value.size())};
     if (row.table == NodeTable::kRecords) row.value.resize(std::min<size_t>(row.value.size(), kRecordHeadBytes));
@@ -124,7 +124,7 @@ void SimNode::commit() {
   if (queued_.empty()) return;
   const uint64_t first = queued_.front().ticket;
   const uint64_t last = queued_.back().ticket;
-  if (prng_.chance(fleet_.faults_.store_fail_per_million)) {
+  if (hits(prng_, fleet_.faults_.store_fail_per_million)) {
     ++fleet_.report_.store_failures;
     expected_ticket_ = first;
     queued_.clear();
@@ -188,10 +188,10 @@ void SimNode::perform(agent::SendExchange&& effect) {
   for (const wire::StreamUp& stream : request->streams())
     for (const wire::RecordUp& record : stream.records()) record_bytes += record.ByteSizeLong();
   count_budget(record_bytes);
-  const uint32_t copies = prng_.chance(fleet_.faults_.double_per_million) ? 2 : 1;
+  const uint32_t copies = hits(prng_, fleet_.faults_.double_per_million) ? 2 : 1;
   for (uint32_t i = 0; i < copies; ++i) {
-    const int64_t delay = 5 + static_cast<int64_t>(prng_.below(static_cast<uint64_t>(fleet_.faults_.delay_max_ms) + 1));
-    if (prng_.chance(fleet_.faults_.lose_per_million)) continue;
+    const int64_t delay = 5 + draw_ms(prng_, fleet_.faults_.delay_max_ms);
+    if (hits(prng_, fleet_.faults_.lose_per_million)) continue;
     fleet_.clock_.in_ms(
         delay, [this, mine, id = effect.id, bytes = effect.request] { fleet_.at_hub(*this, mine, id, bytes); });
   }
@@ -201,7 +201,7 @@ void SimNode::perform(agent::CancelExchange&& effect) {
 }
 
 void SimNode::perform(deploy::FetchRange&& effect) {
-  if (partitioned() || prng_.chance(fleet_.faults_.lose_per_million))
+  if (partitioned() || hits(prng_, fleet_.faults_.lose_per_million))
     return later(kConnectFailMs, agent::DeployEvent{deploy::FetchFailed{effect.digest, effect.offset,
                                                                         fail(Code::kUnavailable, "no route"), 0}});
   auto range = fleet_.hub_->read_artifact(fleet_.rows_, effect.digest, effect.offset, effect.length);

@@ -13,10 +13,12 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "edge/agent/agent.h"
+#include "sim/faults.h"
 
 namespace wb::sim {
 
@@ -26,6 +28,7 @@ struct Options {
   uint32_t days = 7;
   uint32_t minutes_per_batch = 10;
   uint32_t rows_per_batch = 8;
+  std::optional<Faults> faults;  // absent: every fault at its usual rate
   ReadDocument read_document;
   // Called with a line now and then, for progress; may be empty.
   std::function<void(const std::string&)> progress;
@@ -39,6 +42,7 @@ struct Violation {
 
 struct Report {
   uint64_t seed = 0;
+  Faults faults;  // as used
   uint64_t trace_hash = 0;
   uint64_t events = 0;
   uint64_t crashes = 0;

@@ -45,5 +45,35 @@ TEST(Sim, OneSeedIsOneHistory) {
   EXPECT_NE(first.trace_hash, run(small(4)).trace_hash);
 }
 
+TEST(Faults, TheTableNamesEveryFaultOnceAndCalmIsCalm) {
+  Faults out;
+  for (const Fault& fault : fault_table()) {
+    EXPECT_EQ(find_fault(fault.name), &fault);
+    EXPECT_EQ(calm().*fault.value, fault.calm) << fault.name;
+    EXPECT_NE(fault.usual, fault.calm) << fault.name;
+    EXPECT_NE(fault.extreme, fault.usual) << fault.name;
+    EXPECT_EQ(out.*fault.value, fault.calm) << fault.name << " stands in the table twice";
+    out.*fault.value = fault.usual;
+  }
+  EXPECT_EQ(find_fault("no such fault"), nullptr);
+  EXPECT_EQ(sizeof(Faults), fault_table().size() * sizeof(int64_t)) << "a fault is not in the table";
+}
+
+TEST(Faults, SeedsDrawSubsetsThatDiffer) {
+  for (const Fault& fault : fault_table()) {
+    uint32_t off = 0;
+    uint32_t extreme = 0;
+    for (uint64_t seed = 1; seed <= 200; ++seed) {
+      const Faults drawn = faults_of_seed(seed);
+      off += drawn.*fault.value == fault.calm ? 1 : 0;
+      extreme += drawn.*fault.value == fault.extreme ? 1 : 0;
+    }
+    EXPECT_GT(off, 40U) << fault.name;
+    EXPECT_LT(off, 120U) << fault.name;
+    EXPECT_GT(extreme, 5U) << fault.name;
+  }
+  EXPECT_EQ(faults_of_seed(7), faults_of_seed(7));
+}
+
 }  // namespace
 }  // namespace wb::sim
