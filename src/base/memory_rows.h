@@ -24,6 +24,7 @@ class MemoryRows final : public Rows {
   void put(Table table, std::string_view key, std::string_view value) override {
     ++writes_count;
     std::string& slot = remember(table, key)->second;
+    if (watch) watch(table, slot, value);
     slot.assign(value);
   }
   void erase(Table table, std::string_view key) override {
@@ -62,6 +63,8 @@ class MemoryRows final : public Rows {
   const Snapshot& snapshot() const { return rows_; }
   void restore(Snapshot rows) { rows_ = std::move(rows); }
 
+  // Told of every put before it is done; `before` is "" for a new row. Must not write.
+  std::function<void(Table table, std::string_view before, std::string_view after)> watch;
   uint64_t reads_count = 0;  // so that tests can say what an exchange costs
   uint64_t writes_count = 0;
 

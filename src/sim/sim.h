@@ -14,7 +14,9 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "edge/agent/agent.h"
@@ -62,5 +64,13 @@ struct Report {
 };
 
 Report run(const Options& options);
+
+// The report's counts by name: one list for tables, JSON and whoever expects something of them.
+struct ReportCount {
+  std::string_view name;
+  uint64_t Report::*field;
+};
+std::span<const ReportCount> report_counts();
+const ReportCount* find_report_count(std::string_view name);  // nullptr: no such count
 
 }  // namespace wb::sim

@@ -227,6 +227,8 @@ wire::DeployPhase resting_phase(const Journal& journal) {
 
 View Deploy::view() const {
   View view;
+  view.track = track_;
+  view.running = running_;
   view.safe_mode = running_ == Running::kSafeMode;
   view.phase = resting_phase(durable_);
   if (view.safe_mode) view.phase = wire::DEPLOY_SAFE_MODE;

@@ -51,8 +51,14 @@ struct Config {
 
 // ---- view
 
+// What goes on about the candidate, and about the release that runs.
+enum class Track : uint8_t { kNone, kStoring, kPausing, kFetching, kWriting, kSealing, kReading, kLoading, kShadowing };
+enum class Running : uint8_t { kNone, kReading, kStoring, kLoading, kRuns, kSafeMode };
+
 struct View {
   wire::DeployPhase phase = wire::DEPLOY_IDLE;
+  Track track = Track::kNone;
+  Running running = Running::kNone;
   std::string running_digest;  // what really runs (F6); "" = nothing
   std::string running_name;
   uint64_t running_generation = 0;
@@ -90,19 +96,6 @@ class Deploy {
     Then then;
     uint64_t epoch;
   };
-  enum class Track : uint8_t {
-    kNone,
-    kStoring,
-    kPausing,
-    kFetching,
-    kWriting,
-    kSealing,
-    kReading,
-    kLoading,
-    kShadowing
-  };
-  enum class Running : uint8_t { kNone, kReading, kStoring, kLoading, kRuns, kSafeMode };
-
   Deploy(Config config, Journal journal, std::vector<SlotFile> slots, Prng prng);
 
   void on(const Opened&);

@@ -1,0 +1,35 @@
+// The report's counts, by name.
+#include <algorithm>
+#include <array>
+
+#include "sim/sim.h"
+
+namespace wb::sim {
+namespace {
+
+constexpr auto kCounts = std::to_array<ReportCount>({
+    {"events", &Report::events},
+    {"crashes", &Report::crashes},
+    {"exchanges", &Report::exchanges},
+    {"exchanges_lost", &Report::exchanges_lost},
+    {"store_failures", &Report::store_failures},
+    {"rots", &Report::rots},
+    {"images_restored", &Report::images_restored},
+    {"hub_restores", &Report::hub_restores},
+    {"records_accepted", &Report::records_accepted},
+    {"records_at_hub", &Report::records_at_hub},
+    {"rollbacks", &Report::rollbacks},
+    {"halted_rollouts", &Report::halted_rollouts},
+});
+
+}  // namespace
+
+std::span<const ReportCount> report_counts() { return kCounts; }
+
+const ReportCount* find_report_count(std::string_view name) {
+  const auto* const found =
+      std::find_if(kCounts.begin(), kCounts.end(), [&](const auto& one) { return one.name == name; });
+  return found == kCounts.end() ? nullptr : &*found;
+}
+
+}  // namespace wb::sim
