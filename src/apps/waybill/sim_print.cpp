@@ -1,0 +1,77 @@
+#include "apps/waybill/sim_print.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "sim/script.h"
+
+namespace wb::cli {
+namespace {
+
+std::string hex16(uint64_t value) {
+  char text[17];
+  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(value));
+  return text;
+}
+
+std::string head_of(const sim::ReportCount& count) {
+  std::string out(count.name);
+  for (char& one : out) one = one == '_' ? ' ' : one >= 'a' && one <= 'z' ? static_cast<char>(one - 'a' + 'A') : one;
+  return out;
+}
+
+uint64_t whole(double value) { return static_cast<uint64_t>(value); }
+
+}  // namespace
+
+Json report_json(const sim::Report& report) {
+  Json out{{"seed", report.seed}, {"trace", hex16(report.trace_hash)}};
+  for (const sim::ReportCount& count : sim::report_counts()) out[std::string(count.name)] = report.*count.field;
+  out["device_hours"] = report.device_hours;
+  out["violations"] = Json::array();
+  for (const sim::Violation& violation : report.violations)
+    out["violations"].push_back({{"promise", violation.promise}, {"at_ms", violation.at_ms}, {"text", violation.text}});
+  return out;
+}
+
+void print_violations(const sim::Report& report) {
+  for (const sim::Violation& violation : report.violations)
+    std::printf("    %s at %s: %s\n", violation.promise.c_str(), sim::format_time(violation.at_ms).c_str(),
+                violation.text.c_str());
+}
+
+void print_report(const sim::Report& report) {
+  std::string counts;
+  for (const sim::ReportCount& count : sim::report_counts())
+    counts += " " + std::string(count.name) + " " + std::to_string(report.*count.field);
+  std::printf("seed %-6llu trace %s %s%s\n", static_cast<unsigned long long>(report.seed),
+              hex16(report.trace_hash).c_str(), report.violations.empty() ? "held  " : "BROKEN", counts.c_str());
+  print_violations(report);
+  std::fflush(stdout);
+}
+
+void Totals::add(const sim::Report& report) {
+  ++histories;
+  failed += report.violations.empty() ? 0 : 1;
+  for (const sim::ReportCount& count : sim::report_counts()) sum.*count.field += report.*count.field;
+  sum.device_hours += report.device_hours;
+}
+
+Json Totals::json(double seconds) const {
+  return Json{{"failed_seeds", failed},
+              {"device_hours", sum.device_hours},
+              {"seconds", seconds},
+              {"device_hours_per_second", sum.device_hours / seconds}};
+}
+
+void Totals::print(double seconds) const {
+  std::printf("\n");
+  TextTable table({"", "TOTAL"});
+  for (const sim::ReportCount& count : sim::report_counts())
+    table.row({head_of(count), std::to_string(sum.*count.field)});
+  table.row({"DEVICE-HOURS", std::to_string(whole(sum.device_hours))});
+  table.row({"DEVICE-HOURS/S", std::to_string(whole(sum.device_hours / seconds))});
+  std::fputs(table.text().c_str(), stdout);
+}
+
+}  // namespace wb::cli

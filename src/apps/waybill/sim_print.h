@@ -1,0 +1,30 @@
+#pragma once
+// How reports of the simulator are printed: a line each, totals; and the same as JSON.
+
+#include <cstdint>
+#include <string>
+
+#include "apps/waybill/output.h"
+#include "sim/sim.h"
+
+namespace wb::cli {
+
+using Json = nlohmann::ordered_json;
+
+Json report_json(const sim::Report& report);
+// "seed 7      trace 0123… held   events 1 …", then a line for each broken promise.
+void print_report(const sim::Report& report);
+void print_violations(const sim::Report& report);
+
+// The sum of many.
+struct Totals {
+  sim::Report sum;
+  uint64_t histories = 0;
+  uint64_t failed = 0;
+
+  void add(const sim::Report& report);
+  Json json(double seconds) const;
+  void print(double seconds) const;
+};
+
+}  // namespace wb::cli
