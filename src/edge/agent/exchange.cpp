@@ -222,7 +222,8 @@ void Agent::Core::on(agent::ExchangeDone&& done) {
     counters_dirty_ = true;
     store(std::move(ops));
   }
-  drive_sync(sync::Answered{done.id, sent.record_bytes, progressed, response.drained(), response.grant()});
+  drive_sync(sync::Answered{done.id, sent.record_bytes, progressed, response.drained(), response.grant(),
+                            response.desired().generation()});
   if (!local_) drive_deploy(deploy::DesiredSeen{response.desired()});
   tell_waiting();
 }

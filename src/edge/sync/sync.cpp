@@ -15,6 +15,8 @@ constexpr uint32_t kAllowancePerContact = 1;      // fifths of a retry: at most 
 constexpr uint32_t kAllowancePerRetry = 5;
 constexpr uint32_t kAllowanceMax = 15;
 constexpr uint32_t kGapMs = 50;           // between an answer and the next request of a backlog
+constexpr uint32_t kHeldMinMs = 2'000;    // an answer that comes sooner was not held by the hub
+constexpr uint32_t kUnheldMax = 21;       // kGapMs doubled so often is longer than any interval
 constexpr uint32_t kFlowingMs = 10'000;   // records were sent this recently: long-polls stay short
 constexpr uint32_t kUrgentGapMs = 500;    // between contacts for urgent reasons
 constexpr uint32_t kParkSlackMs = 1'000;  // a long-poll that ends this soon is not cancelled for ordinary records
@@ -100,6 +102,7 @@ void Sync::on(Instant now, const Waiting& waiting) {
 void Sync::on(Instant now, const Answered& answered) {
   if (!in_flight_ || answered.id != id_) return;
   in_flight_ = false;
+  note_unheld(now, answered.generation);
   parked_ = false;
   hub_refused_ = false;
   ++view_.answers;
@@ -112,7 +115,8 @@ void Sync::on(Instant now, const Answered& answered) {
   tokens_bytes_ -= std::min(tokens_bytes_, answered.sent_bytes);
   not_before_ = after_ms(now, kGapMs);
   // A node that long-polls asks again at once; one that does not comes when it was told to, spread over a tenth.
-  const uint32_t rest_ms = config_.long_poll_ms > 0 ? kGapMs : interval_ms_ + jitter(interval_ms_ / 10);
+  int64_t rest_ms = config_.long_poll_ms > 0 ? int64_t{kGapMs} << unheld_in_row_ : kContactMaxMs;
+  if (rest_ms >= interval_ms_) rest_ms = int64_t{interval_ms_} + jitter(interval_ms_ / 10);
   regular_at_ = after_ms(now, rest_ms);
   const bool offered = std::exchange(offered_bytes_, 0) > 0;
   if (answered.sent_bytes > 0) records_failed_in_row_ = 0;
@@ -126,6 +130,14 @@ void Sync::on(Instant now, const Answered& answered) {
     records_not_before_ = after_ms(now, int64_t{std::max(interval_ms_, jitter_floor_ms_)} + jitter(jitter_floor_ms_));
   }
   if (answered.sent_bytes > 0) records_since_ = sendable_bytes_ > answered.sent_bytes ? now : kNever;
+}
+
+// The hub holds no long-poll of a node that has not done what is wanted of it. A node that cannot do it, for its store
+// fails or it refuses the assignment, would ask again at once, for ever.
+void Sync::note_unheld(Instant now, uint64_t generation) {
+  const bool news = std::exchange(generation_, generation) != generation;
+  const bool unheld = parked_ && !news && now < after_ms(begun_at_, kHeldMinMs);
+  unheld_in_row_ = unheld ? std::min(unheld_in_row_ + 1, kUnheldMax) : 0;
 }
 
 void Sync::on(Instant now, const Failed& it) {
@@ -224,6 +236,7 @@ void Sync::begin(Instant now, Step<Effect>& out) {
   if (!records && !urgent && !fresh) send.long_poll_ms = park_ms(now);
   send.answer_timeout_ms = config_.answer_timeout_ms;
   in_flight_ = true;
+  begun_at_ = now;
   parked_ = send.long_poll_ms > 0;
   parked_until_ = after_ms(now, send.long_poll_ms);
   offered_bytes_ = send.record_bytes_max;

@@ -52,6 +52,7 @@ struct Answered {  // the hub answered exchange `id`
   bool progressed = false;  // an ack moved
   bool drained = false;     // the hub refused the records for now
   wire::Grant grant;
+  uint64_t generation = 0;  // of the desired state in it: another one than last time is news
 };
 struct Failed {  // no usable answer
   uint64_t id = 0;
@@ -98,6 +99,7 @@ class Sync {
   void on(Instant now, const Waiting& waiting);
   void on(Instant now, const Answered& answered);
   void on(Instant now, const Failed& failed);
+  void note_unheld(Instant now, uint64_t generation);
   void take_grant(const wire::Grant& grant);
   void refill(Instant now);
   void failed(Instant now, bool reached, uint32_t retry_after_ms);
@@ -117,6 +119,9 @@ class Sync {
   bool in_flight_ = false;
   bool parked_ = false;  // it is a long-poll without records: may be cancelled
   Instant parked_until_{0};
+  Instant begun_at_{0};
+  uint64_t generation_ = 0;     // in the last answer
+  uint32_t unheld_in_row_ = 0;  // long-polls that were answered at once, with nothing new
   Instant deadline_{0};
   uint64_t offered_bytes_ = 0;  // its record_bytes_max
   // when

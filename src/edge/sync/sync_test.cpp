@@ -90,6 +90,33 @@ void park(Driver& d, uint64_t rate = 1'000'000) {
   ASSERT_EQ(d.open->long_poll_ms, Config{}.long_poll_ms);
 }
 
+// L2: the hub answers at once as long as this node has not done what is wanted; a node that cannot must not ask for
+// ever.
+TEST(Sync, ALongPollThatIsNotHeldIsAskedAgainEverMoreRarely) {
+  Driver d;
+  park(d);
+  d.sends = 0;
+  for (const Instant end = ms(3'600'000); d.run_until_send(end);) {
+    d.now.ns += 20 * kNsPerMs;
+    d.answer(grant(1'000'000, 30'000));
+  }
+  EXPECT_LE(d.sends, 3'600 / 30 + 12);
+  EXPECT_GE(d.sends, 3'600 / 33);
+}
+
+TEST(Sync, NewsAndHeldLongPollsKeepItAskingAtOnce) {
+  Driver d;
+  park(d);
+  for (uint64_t generation = 1; generation < 20; ++generation) {
+    const uint64_t id = d.open->id;
+    d.open.reset();
+    const bool held = generation % 2 == 0;
+    d.now = after_ms(d.now, held ? 50'000 : 20);
+    d.step(Answered{id, 0, false, false, grant(1'000'000), held ? generation - 1 : generation});
+    ASSERT_TRUE(d.run_until_send(after_ms(d.now, 100))) << "waits after answer " << generation;
+  }
+}
+
 TEST(Sync, UrgentTakesAParkedLongPollOffTheLine) {
   Driver d;
   park(d);
