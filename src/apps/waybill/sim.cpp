@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +15,7 @@
 #include "apps/waybill/sim_print.h"
 #include "apps/waybill/sim_runs.h"
 #include "base/checksum.h"
+#include "base/planted.h"
 
 namespace wb::cli {
 namespace {
@@ -112,6 +114,12 @@ void add_sim(CLI::App& app) {
       ->check(CLI::Range(1U, 365U));
   sub->add_option("--jobs", command->jobs, "histories at once (default: one per core)")->check(CLI::Range(1U, 256U));
   sub->add_flag("--until-broken", command->until_broken, "stop after the first seed under which a promise was broken");
+#ifdef WB_PLANTED
+  std::map<std::string, Bug> bugs;
+  for (const PlantedBug& bug : kPlantedBugs) bugs.emplace(bug.name, bug.bug);
+  sub->add_option("--plant", planted_bug, "a bug of src/base/planted.h, to be seen")
+      ->transform(CLI::CheckedTransformer(bugs));
+#endif
   add_output_option(*sub, command->format);
   sub->callback([command] { simulate(*command); });
 }

@@ -2,12 +2,14 @@
 #include <algorithm>
 #include <iterator>
 
+#include "base/planted.h"
 #include "edge/agent/core.h"
 
 namespace wb {
 namespace {
 
-constexpr int64_t kLazyMs = 10'000;  // for counters that nobody waits for: bounds the flash writes (W1)
+constexpr int64_t kLazyMs = 10'000;                  // for counters that nobody waits for: bounds the flash writes (W1)
+constexpr int64_t kLastCenturyMs = 946'684'800'000;  // of a planted bug
 
 }  // namespace
 
@@ -25,6 +27,8 @@ void Agent::Core::on(agent::SourceBatch&& source) {
   if (serves == nullptr || (source.epoch != epoch_ && !(source.batch.schema == serves->input_schema())))
     return answer_busy(source.answer_id, stale_epoch_);
   if (store_failing_ || pending_.size() >= agent::kPendingStoresMax || waiting_answers_ >= agent::kWaitingAnswersMax)
+    return answer_busy(source.answer_id, busy_refused_);
+  if (planted(Bug::kWaitsForClock) && now_.unix_ms < kLastCenturyMs)
     return answer_busy(source.answer_id, busy_refused_);
 
   const uint64_t rows = source.batch.rows_count();
@@ -51,6 +55,7 @@ void Agent::Core::on(agent::SourceBatch&& source) {
   if (!source.position_key.empty()) {
     positions_[source.position_key] = std::move(source.position_value);
     dirty_positions_.insert(source.position_key);
+    if (planted(Bug::kPositionAheadOfData)) store({});
   }
   counters_dirty_ = true;
 
@@ -130,6 +135,7 @@ void Agent::Core::on(agent::ShadowRun&&) {
   Batch batch = std::move(*shadow_batch_);
   shadow_batch_.reset();
   if (!candidate_ || candidate_serves_) return;
+  if (planted(Bug::kShadowSends)) keep(candidate_->run(Batch(batch), now_.unix_ms).offers, std::nullopt);
   add_sketch(candidate_->shadow(std::move(batch), now_.unix_ms).sketch, candidate_sketch_);
   feed_scores();
 }

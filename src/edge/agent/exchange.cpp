@@ -2,6 +2,7 @@
 // what it says is durable here (contract 3). With a store that fails, control still goes: only the records stay (R1).
 #include <algorithm>
 
+#include "base/planted.h"
 #include "edge/agent/core.h"
 
 namespace wb {
@@ -29,6 +30,7 @@ void Agent::Core::prepare(const sync::SendExchange& wanted) {
   outgoing_ = Outgoing{};  // not emplace(): clang++ 14 asks before the nested class is complete
   outgoing_->wanted = wanted;
   outgoing_->ticket = identity_ticket_;
+  if (planted(Bug::kStoreFailureStopsControl) && store_failing_) return;
   if (wanted.record_bytes_max > 0 && !store_failing_ && pending_.size() < agent::kPendingStoresMax) {
     std::vector<StoreOp> ops;
     outgoing_->plan = outbox_.plan(now_.mono, {wanted.record_bytes_max, limits::kRecordsPerExchangeMax / 4}, ops);
@@ -199,7 +201,7 @@ void Agent::Core::on(agent::ExchangeDone&& done) {
 
   std::vector<StoreOp> ops;
   bool progressed = false;
-  if (response.verdict() == wire::STREAM_NEW_INCARNATION) {
+  if (response.verdict() == wire::STREAM_NEW_INCARNATION && !planted(Bug::kOldImageIgnored)) {
     log(agent::Log::Level::kWarning,
         "this store is an old copy: going on under a new incarnation; what waits here is kept");
     new_incarnation();
@@ -217,7 +219,7 @@ void Agent::Core::on(agent::ExchangeDone&& done) {
       progressed = progressed || ops.size() > before;
     }
   }
-  outbox_.hub_time(now_.mono, response.unix_ms(), ops);
+  outbox_.hub_time(now_.mono, planted(Bug::kBudgetByWallClock) ? now_.unix_ms : response.unix_ms(), ops);
   if (!ops.empty()) {
     counters_dirty_ = true;
     store(std::move(ops));
@@ -238,7 +240,7 @@ void Agent::Core::on(agent::ExchangeFailed&& failed) {
   hub_error_ = failed.error.text;
   const Outgoing sent = std::move(*outgoing_);
   outgoing_.reset();
-  if (failed.got != Got::kSent) give_back(sent.plan);
+  if (failed.got != Got::kSent || planted(Bug::kBudgetGivenBack)) give_back(sent.plan);
   online(false);
   drive_sync(sync::Failed{failed.id, reached,
                           static_cast<uint32_t>(std::clamp<int64_t>(failed.retry_after_ms, 0, 86'400'000))});

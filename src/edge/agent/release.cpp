@@ -1,5 +1,6 @@
 // What runs here. Deploy decides; this file builds the pipelines it names, lets the candidate shadow the running
 // release (or serve, when it cannot be a shadow), and brings both score sketches to the verdict.
+#include "base/planted.h"
 #include "edge/agent/core.h"
 
 namespace wb {
@@ -12,7 +13,7 @@ void Agent::Core::drive_deploy(const deploy::Event& event) {
   while (!events.empty()) {
     Step<deploy::Effect> step = deploy_.step(now_, events.front());
     events.pop_front();
-    deploy_wake_ = step.wake_at;
+    deploy_wake_ = planted(Bug::kTimerAdded) ? earlier(deploy_wake_, step.wake_at) : step.wake_at;
     for (deploy::Effect& effect : step.effects) perform(std::move(effect), events);
   }
 }

@@ -2,6 +2,7 @@
 // told when the ticket is durable, never before (Q1, Q7, contract 2 and 3).
 #include <algorithm>
 
+#include "base/planted.h"
 #include "edge/agent/core.h"
 
 namespace wb {
@@ -28,6 +29,7 @@ uint64_t Agent::Core::store(std::vector<StoreOp> ops, std::optional<agent::Answe
   pending.deploy_ticket = deploy_ticket;
   pending.counters = counters_;
   count_outbox(pending.counters);
+  if (answer && planted(Bug::kAckBeforeCommit)) effects_.emplace_back(*std::exchange(answer, std::nullopt));
   if (answer) {
     pending.answers.push_back(std::move(*answer));
     ++waiting_answers_;
@@ -74,6 +76,7 @@ void Agent::Core::on(agent::Stored&& stored) {
 
 void Agent::Core::on(agent::StoreFailed&& failed) {
   if (failed.ticket <= stored_ticket_) return;
+  if (planted(Bug::kFailedStoreCounts)) return on(agent::Stored{failed.ticket});
   if (failed.error.code == Code::kCorrupt) {
     // This file takes no more commits. The next start repairs it (Q5); trying again here would only delay that.
     effects_.push_back(agent::Restart{"store: " + failed.error.text +
@@ -86,7 +89,7 @@ void Agent::Core::on(agent::StoreFailed&& failed) {
   store_full_ = failed.error.code == Code::kFull;
   store_error_ = failed.error.text;
   store_pause_ms_ = std::clamp(store_pause_ms_ * 2, kStoreRetryFirstMs, kStoreRetryMaxMs);
-  store_wake_ = after_ms(now_.mono, store_pause_ms_);
+  if (!planted(Bug::kStoreNotRetried)) store_wake_ = after_ms(now_.mono, store_pause_ms_);
   submitted_ticket_ = std::min(submitted_ticket_, failed.ticket - 1);
   drop_records_from_outgoing();
 }

@@ -1,6 +1,7 @@
 // The release on its way in: fetched by ranges, sealed, verified, shadowed, and then promoted or refused.
 #include <algorithm>
 
+#include "base/planted.h"
 #include "edge/deploy/deploy.h"
 
 namespace wb::deploy {
@@ -21,7 +22,9 @@ bool Deploy::pursue() {
   if (!journal_.candidate) {
     const wire::Desired& desired = journal_.desired;
     const bool there = journal_.committed && journal_.committed->desired.digest() == desired.digest();
-    if (desired.digest().empty() || there || journal_.forbids(desired) != nullptr) return false;
+    if (desired.digest().empty() || there ||
+        (journal_.forbids(desired) != nullptr && !planted(Bug::kQuarantineTriedAgain)))
+      return false;
     journal_.candidate = Candidate{Slot{desired, 0}, Stage::kFetching, 0};
     ++epoch_;
     candidate_charged_ = false;
@@ -100,6 +103,11 @@ void Deploy::on(const Fetched& event) {
 
 void Deploy::on(const FetchFailed& event) {
   if (track_ != Track::kFetching || !candidate_is(event.digest) || event.offset != asked_offset_) return;
+  if (planted(Bug::kFetchNotRetried)) {
+    track_ = Track::kNone;
+    track_deadline_ = kNever;
+    return;
+  }
   range_bytes_ = std::max(range_bytes_ / 2, kRangeBytesMin);
   pause("fetch: " + event.error.text, event.retry_after_ms, event.error.code == Code::kUnavailable);
 }
@@ -137,6 +145,10 @@ void Deploy::candidate_read(const Bytes& bytes) {
   if (candidate_charged_) return load_candidate();  // at boot, with everything else
   candidate.stage = Stage::kProbation;
   ++candidate.slot.tries;
+  if (planted(Bug::kTriedBeforeCounted)) {
+    load_candidate();
+    return save(Then::kNothing);
+  }
   track_ = Track::kStoring;
   save(Then::kLoadCandidate);
 }
@@ -188,7 +200,10 @@ void Deploy::judge_candidate() {
   const Verdict verdict = judge(probation, config_.thresholds);
   if (verdict.kind == Verdict::Kind::kFail) return refuse(Refusal{verdict.code, verdict.text});
   waiting_for_ = verdict.text;
-  if (verdict.kind != Verdict::Kind::kPass) return;
+  if (verdict.kind == Verdict::Kind::kPass) commit_candidate();
+}
+
+void Deploy::commit_candidate() {
   if (journal_.committed) {
     journal_.previous = std::move(journal_.committed);
     journal_.previous->tries = 0;

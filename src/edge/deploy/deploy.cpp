@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/planted.h"
+
 namespace wb::deploy {
 namespace {
 
@@ -114,6 +116,7 @@ void Deploy::perform(Then then, uint64_t epoch) {
 bool Deploy::refuse_assignment(const wire::Desired& desired) {
   const wire::Desired& known = journal_.desired;
   std::string why;
+  if (planted(Bug::kGenerationGoesBack) && desired.generation() < known.generation()) return false;
   if (desired.generation() < known.generation())
     why = "DEPLOY_REFUSED/ROLLBACK: generation " + std::to_string(desired.generation()) + " is older than " +
           std::to_string(known.generation()) + ", which this node has accepted";
@@ -138,6 +141,7 @@ void Deploy::on(const DesiredSeen& event) {
   if (refuse_assignment(desired)) return;
   if (desired.generation() == journal_.desired.generation()) {
     if (track_ == Track::kPausing && pause_may_end_early_) track_timeout();  // there is contact: use its window
+    if (track_ == Track::kShadowing && planted(Bug::kCommitOnReach)) commit_candidate();
     return;
   }
   journal_.desired = desired;
@@ -266,7 +270,7 @@ View Deploy::view() const {
 }
 
 void fill(const View& view, wire::Reported& reported) {
-  reported.set_running_digest(view.running_digest);
+  reported.set_running_digest(planted(Bug::kDesiredReportedAsRunning) ? view.desired_digest : view.running_digest);
   reported.set_running_name(view.running_name);
   reported.set_running_generation(view.running_generation);
   reported.set_phase(view.phase);

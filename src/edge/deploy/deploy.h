@@ -139,6 +139,7 @@ class Deploy {
   void load_candidate();
   void candidate_loaded(const Loaded& event);
   void judge_candidate();
+  void commit_candidate();
   void promoted();
   void forbid(const wire::Desired& desired, const Refusal& refusal);
   void refuse(const Refusal& refusal);

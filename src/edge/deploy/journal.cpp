@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/planted.h"
 #include "edge/deploy/verify.h"
 
 namespace wb::deploy {
@@ -131,6 +132,7 @@ std::vector<StoreOp> journal_ops(const Journal& now, const Journal* before) {
   const std::vector<Row> old = before != nullptr ? rows_of(*before) : std::vector<Row>{};
   for (size_t i = 0; i < rows.size(); ++i) {
     if (before != nullptr && old[i].value == rows[i].value) continue;
+    if (planted(Bug::kQuarantineForgotten) && rows[i].key == kQuarantine) continue;
     ops.push_back(StoreOp{NodeTable::kState, std::string(rows[i].key), rows[i].value, rows[i].value.empty()});
   }
   return ops;

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/bytes.h"
+#include "base/planted.h"
 #include "base/prng.h"
 
 namespace wb::deploy {
@@ -183,7 +184,8 @@ Verdict judge(const Probation& probation, const Thresholds& thresholds) {
       return verdict;
     }
   }
-  if (attempts >= wanted || (probation.time_is_up && attempts >= enough)) return {Verdict::Kind::kPass, "", ""};
+  if (attempts >= wanted || (probation.time_is_up && (attempts >= enough || planted(Bug::kProbationWithoutData))))
+    return {Verdict::Kind::kPass, "", ""};
   verdict.text = "probation: " + std::to_string(attempts) + " of " + std::to_string(wanted) + " records scored";
   if (probation.time_is_up) verdict.text += "; its time is up, but no data is never a verdict";
   return verdict;

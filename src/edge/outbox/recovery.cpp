@@ -4,6 +4,7 @@
 #include <bit>
 #include <map>
 
+#include "base/planted.h"
 #include "edge/outbox/format.h"
 #include "edge/outbox/outbox.h"
 
@@ -46,6 +47,7 @@ bool Outbox::decode_counters(std::string_view bytes) {
     for (uint64_t* field :
          {&c.next_seq, &c.acked_seq, &c.produced, &c.effected, &c.evicted, &c.lost, &lane.evicted_open})
       *field = next();
+    if (planted(Bug::kEvictionsForgotten)) c.evicted = 0;
     if (c.next_seq == 0 || c.next_seq >= kSeqMax || c.acked_seq >= c.next_seq) return false;
     lane.sent_seq = c.acked_seq;
   }
@@ -114,6 +116,7 @@ class Recovery {
   void read_records(bool counters_ok) {
     for (const StoredRow& row : found_.rows) {
       if (row.table != NodeTable::kRecords) continue;
+      if (planted(Bug::kRecoveryDropsLast) && &row == &found_.rows.back()) break;
       const auto place = read_record_key(row.key);
       const auto head = decode_head(row.value, row.value_bytes);
       Outbox::LaneState* lane = place ? &box_.lane_of(place->lane) : nullptr;
@@ -184,6 +187,7 @@ class Recovery {
   }
 
   void read_budget(const Config& config, Instant now, bool found_any) {
+    if (planted(Bug::kBudgetPerBoot)) return;
     const auto row = state_.find(kBudgetKey);
     auto budget =
         row == state_.end() ? std::optional<Budget>() : Budget::decode(row->second, config.budget_bytes_per_day, now);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/planted.h"
+
 namespace wb::sync {
 namespace {
 
@@ -142,7 +144,7 @@ void Sync::note_unheld(Instant now, uint64_t generation) {
 
 void Sync::on(Instant now, const Failed& it) {
   if (!in_flight_ || it.id != id_) return;
-  failed(now, it.reached, std::min(it.retry_after_ms, kRetryAfterMaxMs));
+  failed(now, it.reached, planted(Bug::kRetryAfterIgnored) ? 0 : std::min(it.retry_after_ms, kRetryAfterMaxMs));
 }
 
 void Sync::failed(Instant now, bool reached, uint32_t retry_after_ms) {
@@ -152,7 +154,7 @@ void Sync::failed(Instant now, bool reached, uint32_t retry_after_ms) {
   urgent_ = urgent_ || urgent_sent_;  // what was urgent was not delivered
   view_.connected = false;
   ++view_.failures_in_row;
-  const uint32_t doublings = std::min(view_.failures_in_row - 1, 20U);
+  const uint32_t doublings = planted(Bug::kNoBackoff) ? 0 : std::min(view_.failures_in_row - 1, 20U);
   const uint64_t span_ms =
       std::clamp<uint64_t>(uint64_t{config_.backoff_first_ms} << doublings, 1, config_.backoff_max_ms);
   uint64_t wait_ms = kGapMs + jitter(std::max<uint64_t>(span_ms, jitter_floor_ms_));

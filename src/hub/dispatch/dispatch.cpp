@@ -2,9 +2,12 @@
 
 #include <algorithm>
 
+#include "base/planted.h"
+
 namespace wb::hub {
 
 bool assign(Moment now, pb::Node& node, const pb::Assignment& wanted, uint64_t reported_generation) {
+  if (planted(Bug::kGenerationsForgotten)) reported_generation = 0;
   pb::Assignment next = wanted;
   const auto& refused = node.quarantined();
   if (std::find(refused.begin(), refused.end(), next.digest()) != refused.end()) next = pb::Assignment{};

@@ -18,6 +18,7 @@
 #include <cstring>
 
 #include "base/bytes.h"
+#include "base/planted.h"
 #include "base/typed_rows.h"
 
 namespace wb::hub {
@@ -38,6 +39,7 @@ bool same_record(const wire::RecordUp& record, std::string_view stored) {
 
 bool is_old_copy(Rows& rows, std::string_view node_id, const std::string& incarnation, const wire::StreamUp& stream,
                  const pb::StreamState& state) {
+  if (planted(Bug::kOldCopyTaken)) return false;
   if (stream.after_seq() < state.after_seen()) return true;
   for (const wire::RecordUp& record : stream.records()) {
     if (record.seq() > state.high_seq()) break;
@@ -56,7 +58,7 @@ void add_schema(pb::DatasetRow& dataset, const std::string& schema) {
 void store(Rows& rows, Moment now, std::string_view key, const wire::RecordUp& record, double thinning,
            std::map<std::string, pb::DatasetRow>& datasets, IngestOutcome& outcome) {
   wire::RecordUp kept = record;
-  kept.set_inclusion_probability(record.inclusion_probability() * thinning);
+  kept.set_inclusion_probability(record.inclusion_probability() * (planted(Bug::kThinningDropped) ? 1.0 : thinning));
   pb::RecordMark mark;
   mark.set_accepted_unix_ms(now.unix_ms);
   const std::string bytes = kept.SerializeAsString();
@@ -77,7 +79,7 @@ void take(Rows& rows, Moment now, std::string_view node_id, const std::string& i
           IngestOutcome& outcome) {
   if (stream.after_seq() > state.high_seq()) {
     const uint64_t gap = stream.after_seq() - state.high_seq();
-    state.set_hub_gap(state.hub_gap() + gap);
+    if (!planted(Bug::kHubGapHidden)) state.set_hub_gap(state.hub_gap() + gap);
     outcome.hub_gap += gap;
     state.set_high_seq(stream.after_seq());
   }
@@ -88,11 +90,12 @@ void take(Rows& rows, Moment now, std::string_view node_id, const std::string& i
     state.set_after_seen(stream.after_seq());
     if (stream.after_seq() == state.high_seq()) state.set_lost_since_after(0);
   }
+  if (planted(Bug::kCursorAheadOfData)) state.set_high_seq(std::max(state.high_seq(), stream.through_seq()));
   const uint64_t old_high = state.high_seq();
   uint64_t stored = 0;
   for (int i = 0; i < stream.records_size(); ++i) {
     const wire::RecordUp& record = stream.records(i);
-    if (record.seq() <= old_high) {
+    if (record.seq() <= old_high && !planted(Bug::kIngestedTwice)) {
       ++outcome.replayed;
       continue;
     }
@@ -178,7 +181,8 @@ IngestOutcome ingest(Rows& rows, Moment now, std::string_view node_id, const wir
       rows.put(Table::kStreams, stream_key(node_id, request.incarnation(), stream.lane()), bytes);
     wire::StreamAck ack;
     ack.set_lane(stream.lane());
-    ack.set_through_seq(state.high_seq());
+    ack.set_through_seq(planted(Bug::kAckSaysLess) && state.SerializeAsString() == before ? stream.after_seq()
+                                                                                          : state.high_seq());
     outcome.acks.push_back(ack);
   }
   save_datasets(rows, now, datasets);

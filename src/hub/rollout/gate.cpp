@@ -2,6 +2,7 @@
 // the Wilson score interval at 95 % (E. B. Wilson, JASA 22, 1927), turned round so that it needs no square root: the
 // lower bound of f failures among n exceeds L exactly if f/n > L and (f − nL)² > z² n L (1 − L). In thousandths, with
 // z² = 3.8416.
+#include "base/planted.h"
 #include "base/prng.h"
 #include "hub/rollout/rollout.h"
 
@@ -31,7 +32,7 @@ Verdict judge(const GateInput& in) {
   }
   const bool all_decided = decided == in.exposed && in.wave_full;
   if (all_decided && decided > 0 && static_cast<uint64_t>(in.failed) * 1'000 > limit * decided) return Verdict::kHalt;
-  if (in.committed == 0) return Verdict::kHold;  // F4: nothing has been proved
+  if (in.committed == 0 && !planted(Bug::kEmptyGatePasses)) return Verdict::kHold;  // F4: nothing has been proved
   if (all_decided) return Verdict::kPass;
   // Stragglers need not be waited for once the committed prove enough; but the last wave has no later gate to catch
   // them.

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/bytes.h"
+#include "base/planted.h"
 #include "base/prng.h"
 #include "base/typed_rows.h"
 #include "hub/rollout/internal.h"
@@ -67,7 +68,9 @@ bool has_room(const pb::Rollout& rollout) { return rollout.exposed() < rollout.w
 // often they call; one that was withdrawn returns wherever there is room.
 bool admits(const pb::Rollout& rollout, const FleetNode& node, const pb::Exposure& exposure) {
   if (rollout.state() == pb::ROLLOUT_COMPLETED) return true;
-  if (rollout.state() != pb::ROLLOUT_RUNNING || !has_room(rollout)) return false;
+  const bool open =
+      rollout.state() == pb::ROLLOUT_RUNNING || (rollout.state() == pb::ROLLOUT_PAUSED && planted(Bug::kPausedAdmits));
+  if (!open || !has_room(rollout)) return false;
   return exposure.state() == pb::EXPOSURE_WITHDRAWN || internal::bucket(rollout, node.id) <= rollout.admit_below();
 }
 
@@ -123,8 +126,9 @@ Entitlement contact(Rows& rows, Moment now, const FleetNode& node, const wire::R
   out.contact_within_ms = live.shortest_dark_ms() / 2;
   bool own_is_live = node.assigned_rollout.empty();
   for (int i = 0; i < live.ids_size(); ++i) {
-    own_is_live = own_is_live || live.ids(i) == node.assigned_rollout;
-    auto rollout = find_rollout(rows, live.ids(i));
+    const std::string& id = live.ids(planted(Bug::kOldestRolloutWins) ? live.ids_size() - 1 - i : i);
+    own_is_live = own_is_live || id == node.assigned_rollout;
+    auto rollout = find_rollout(rows, id);
     if (!rollout || rollout->state() == pb::ROLLOUT_HALTED || contains(live.halted_digests(), rollout->digest()))
       continue;
     const auto selector = Selector::parse(rollout->selector());

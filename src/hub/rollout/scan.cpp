@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/bytes.h"
+#include "base/planted.h"
 #include "base/prng.h"
 #include "base/typed_rows.h"
 #include "hub/rollout/internal.h"
@@ -54,7 +55,8 @@ void halt(Rows& rows, Moment now, pb::LiveRollouts& live, pb::Rollout& rollout, 
 uint64_t bucket(const pb::Rollout& rollout, std::string_view node) { return keyed_hash(rollout.salt(), node); }
 
 uint32_t wave_size(uint32_t percent, uint32_t nodes) {
-  return std::max<uint32_t>(1, static_cast<uint32_t>((uint64_t{percent} * nodes + 99) / 100));
+  const auto share = static_cast<uint32_t>((uint64_t{percent} * nodes + 99) / 100);
+  return std::max<uint32_t>(1, planted(Bug::kWaveRoundsUp) ? share + 1 : share);
 }
 
 bool is_dark(Moment now, int64_t up_ms, int64_t dark_after_ms, int64_t last_contact_ms) {
@@ -94,7 +96,7 @@ Census recount(Rows& rows, Moment now, int64_t up_ms, pb::Rollout& rollout, cons
   rollout.set_withdrawn(0);
   Census census;
   const auto withdraw = [&](const std::string& node, pb::Exposure& exposure, std::string_view why) {
-    exposure.set_state(pb::EXPOSURE_WITHDRAWN);
+    exposure.set_state(planted(Bug::kDarkCountsAsFailed) ? pb::EXPOSURE_FAILED : pb::EXPOSURE_WITHDRAWN);
     exposure.set_decided_ms(now.unix_ms);
     exposure.set_reason(std::string(why));
     save_row(rows, Table::kExposure, prefix + node, exposure);
