@@ -53,6 +53,8 @@ class Service {
   // On the database thread. Must fill in every call. `load_permille`: how full the queue is, 0 … 1000.
   // Returns the keys whose parked calls should be resumed; "" = all.
   virtual std::vector<std::string> serve(const std::vector<ServerCall*>& calls, uint32_t load_permille) = 0;
+  // On the io thread, when the last byte of the answer is with the kernel.
+  virtual void answered(const ServerCall&) const {}
   // On the database thread, about every `ServerOptions::tick_ms`. Returns keys as serve() does.
   virtual std::vector<std::string> tick() { return {}; }
 };

@@ -247,6 +247,7 @@ void HttpsSession::write() {
   expire_after(host_.options().write_ms);
   http::async_write(stream_, *response_, [self = shared_from_this()](ErrorCode error, size_t) {
     if (error) return self->failed(error);
+    self->host_.service().answered(self->call);
     if (!self->response_->keep_alive()) return self->shut_down();
     self->wait_first_byte();
   });

@@ -104,6 +104,7 @@ Result<Identity> enrol(const EnrolOptions& options) {
     key = world::make_p256_key_pem();
     if (!key.ok()) return key.error();
     WB_CHECK(world::write_file_atomic(key_path, *key, world::kSecretMode));
+    reached(options.probe, AgentStep::kKeyKept);
   }
   const std::string name = options.name.empty() ? host_name() : options.name;
   const std::string csr_path = folder(options.data_dir) + "/csr.der";
@@ -112,6 +113,7 @@ Result<Identity> enrol(const EnrolOptions& options) {
     csr = world::make_csr_der(*key, name);
     if (!csr.ok()) return csr.error();
     WB_CHECK(world::write_file_atomic(csr_path, *csr, world::kSecretMode));
+    reached(options.probe, AgentStep::kRequestKept);
   }
 
   WB_TRY(const std::string ca_pem, world::fetch_pinned_ca(endpoint, token.pin, kEnrolDeadlineMs));
@@ -127,12 +129,14 @@ Result<Identity> enrol(const EnrolOptions& options) {
     return fail(Code::kDenied, "the hub refused to enrol this node (HTTP ", std::to_string(response.status),
                 "): ", response.body.substr(0, 400));
   WB_TRY(const wire::EnrolResponse answer, wire::decode_enrol_response(response.body));
+  reached(options.probe, AgentStep::kEnrolAnswered);
   Identity identity;
   identity.node_id = answer.node_id();
   identity.hub_url = endpoint.url();
   identity.tls = {answer.ca_pem(), answer.certificate_pem(), *key};
   identity.release_keys.assign(answer.release_keys().begin(), answer.release_keys().end());
   WB_CHECK(save_identity(options.data_dir, identity));
+  reached(options.probe, AgentStep::kIdentityKept);
   ::unlink(csr_path.c_str());
   return load_identity(options.data_dir);
 }

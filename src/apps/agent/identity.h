@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "apps/agent/probe.h"
 #include "base/result.h"
 #include "world/https_client.h"
 
@@ -30,6 +31,7 @@ struct EnrolOptions {
   std::string token;  // wb1-<secret>-<CA pin>
   std::string name;   // wished node id; the hub decides
   std::map<std::string, std::string> labels;
+  AgentProbe* probe = nullptr;
 };
 // Makes a key, has the hub sign it, and keeps the identity. Safe to repeat after a crash: the same key is used again.
 Result<Identity> enrol(const EnrolOptions& options);

@@ -43,12 +43,12 @@ int64_t wall_ms() {
 
 class Runner {
  public:
-  static Result<std::unique_ptr<Runner>> create(const NodeFile& node);
+  static Result<std::unique_ptr<Runner>> create(const RunOptions& options);
   int run();
 
  private:
-  explicit Runner(const NodeFile& node)
-      : node_(node), timer_(io_), renewal_timer_(io_), signals_(io_, SIGTERM, SIGINT) {}
+  explicit Runner(const RunOptions& options)
+      : node_(options.node), probe_(options.probe), timer_(io_), renewal_timer_(io_), signals_(io_, SIGTERM, SIGINT) {}
   Result<std::optional<LocalPipeline>> load_local() const;
   Status open_store(Prng& prng);
   Status open_local_api();
@@ -67,6 +67,7 @@ class Runner {
   void give_up_waiting();
   void handle_local(world::LocalRequest&& request, const world::LocalServer::Respond& respond);
 
+  void perform_one(agent::Effect&& effect);
   void perform(agent::Store&& effect) {
     store_->submit(effect.ticket, std::move(effect.ops));
     last_ticket_ = effect.ticket;
@@ -87,6 +88,7 @@ class Runner {
   void perform(deploy::RemoveSlot&& effect);
 
   NodeFile node_;
+  AgentProbe* const probe_;
   std::optional<Identity> identity_;
   int64_t started_ns_ = boot_ns();
   asio::io_context io_{1};
@@ -133,8 +135,9 @@ Result<std::optional<LocalPipeline>> Runner::load_local() const {
   return std::optional<LocalPipeline>(std::move(out));
 }
 
-Result<std::unique_ptr<Runner>> Runner::create(const NodeFile& node) {
-  auto runner = std::unique_ptr<Runner>(new Runner(node));
+Result<std::unique_ptr<Runner>> Runner::create(const RunOptions& options) {
+  const NodeFile& node = options.node;
+  auto runner = std::unique_ptr<Runner>(new Runner(options));
   WB_CHECK(world::make_folders(node.data_dir));
   auto identity = load_identity(node.data_dir);
   if (identity.ok())
@@ -177,9 +180,11 @@ Status Runner::open_store(Prng& prng) {
   WB_TRY(world::NodeStore::Opened opened,
          world::NodeStore::open(options, [this](const world::NodeStore::Completion& done) {
            if (done.error) return post_event(agent::StoreFailed{done.ticket, *done.error});
+           reached(probe_, AgentStep::kStored);
            post_event(agent::Stored{done.ticket});
          }));
   store_ = std::move(opened.store);
+  reached(probe_, AgentStep::kStoreOpened);
   if (!opened.set_aside.empty())
     spdlog::error("the store was damaged and set aside as {}; what could be read was kept, the rest is counted as lost",
                   opened.set_aside);
@@ -208,6 +213,7 @@ Status Runner::open_local_api() {
   if (!token.ok()) {
     token = hex_encode(world::random_bytes(16));
     WB_CHECK(world::write_file_atomic(token_path, *token, world::kSecretMode));
+    reached(probe_, AgentStep::kTokenKept);
   }
   world::LocalServerConfig config;
   config.address = node_.local_address;
@@ -222,6 +228,7 @@ Status Runner::open_local_api() {
   local_ = std::move(opened).value();
   const std::string url = "http://" + node_.local_address + ":" + std::to_string(local_->port());
   WB_CHECK(world::write_file_atomic(node_.data_dir + "/local_url", url + "\n", world::kPublicMode));
+  reached(probe_, AgentStep::kUrlKept);
   return ok_status();
 }
 
@@ -230,6 +237,7 @@ int Runner::run() {
     if (error) return;
     spdlog::info("stopping: what is taken in is being made durable");
     ending_ = true;
+    reached(probe_, AgentStep::kStopping);
     sources_->serve(nullptr, 0);
     feed(agent::Stopping{});
     finish_if_stored();
@@ -256,14 +264,20 @@ void Runner::feed(agent::Event event) {
   const int64_t before = timed_rows > 0 ? boot_ns() : 0;
   Step<agent::Effect> step = agent_->step(now(), std::move(event));
   const int64_t took_ns = timed_rows > 0 ? boot_ns() - before : 0;
-  for (agent::Effect& effect : step.effects)
-    std::visit([this](auto&& e) { perform(std::forward<decltype(e)>(e)); }, std::move(effect));
+  for (agent::Effect& effect : step.effects) perform_one(std::move(effect));
   set_timer(step.wake_at);
   if (timed_rows > 0) {
     const auto us = static_cast<uint32_t>(std::min<int64_t>(took_ns / 1000, UINT32_MAX));
     agent_->step(now(), agent::Event(agent::Latency{shadow != nullptr, us, timed_rows}));
   }
   if (ending_) finish_if_stored();
+}
+
+void Runner::perform_one(agent::Effect&& effect) {
+  const size_t kind = effect.index();
+  if (probe_ != nullptr) probe_->before(kind);
+  std::visit([this](auto&& e) { perform(std::forward<decltype(e)>(e)); }, std::move(effect));
+  if (probe_ != nullptr) probe_->after(kind);
 }
 
 void Runner::renew_later(std::chrono::seconds pause) {
@@ -289,8 +303,10 @@ void Runner::renew_if_due() {
               "certificate renewal: {}; the old one stays, next try in {} h",
               response.ok() ? "the hub answered HTTP " + std::to_string(response->status) : response.error().text,
               std::chrono::duration_cast<std::chrono::hours>(kRenewalCheck).count());
+        reached(probe_, AgentStep::kRenewalAnswered);
         auto renewed = take_renewal(node_.data_dir, *identity_, response->body);
         if (!renewed.ok()) return spdlog::error("certificate renewal: {}", renewed.error().text);
+        reached(probe_, AgentStep::kRenewalKept);
         identity_ = std::move(renewed).value();
         exchange_client_->set_identity(identity_->tls);
         fetch_client_->set_identity(identity_->tls);
@@ -340,6 +356,7 @@ void Runner::give_up_waiting() {
 
 void Runner::perform(agent::LoadRows&& effect) {
   store_->load(std::move(effect.keys), [this, id = effect.id](std::vector<StoredRow> rows) {
+    reached(probe_, AgentStep::kRowsLoaded);
     post_event(agent::RowsLoaded{id, std::move(rows)});
   });
 }
@@ -349,6 +366,7 @@ void Runner::perform(agent::SendExchange&& effect) {
       "POST", "/v1/exchange", {{"content-type", "application/x-protobuf"}}, std::move(effect.request)};
   const world::CallLimits call{static_cast<uint32_t>(effect.deadline_ms), limits::kExchangeResponseBytesMax};
   exchange_client_->request(std::move(request), call, [this, id = effect.id](Result<world::HttpResponse> response) {
+    reached(probe_, AgentStep::kExchangeEnded);
     if (!response.ok()) {
       using Got = agent::ExchangeFailed::Got;
       using Progress = world::HttpsClient::Progress;
@@ -418,6 +436,7 @@ void Runner::perform(deploy::FetchRange&& effect) {
   fetch_client_->request(
       std::move(request), {90'000, limits::kFetchRangeBytesMax + 4'096},
       [this, digest = effect.digest, offset = effect.offset](Result<world::HttpResponse> response) {
+        reached(probe_, AgentStep::kFetchEnded);
         if (response.ok() && response->status == 206)
           return feed(agent::DeployEvent{deploy::Fetched{digest, offset, std::move(response->body)}});
         const Error error = response.ok() ? fail(response->status == 404 ? Code::kNotFound : Code::kUnavailable,
@@ -486,7 +505,7 @@ void Runner::handle_local(world::LocalRequest&& request, const world::LocalServe
 int run_agent(const RunOptions& options) {
   spdlog::set_level(spdlog::level::from_str(options.node.log_level == "warning" ? "warn" : options.node.log_level));
   std::signal(SIGPIPE, SIG_IGN);
-  auto runner = Runner::create(options.node);
+  auto runner = Runner::create(options);
   if (!runner.ok()) {
     std::fprintf(stderr, "waybill-agent: %s\n", std::string(trim(runner.error().text)).c_str());
     return runner.error().code == Code::kInvalid ? kBadConfiguration : 1;

@@ -4,12 +4,14 @@
 
 #include "apps/agent/identity.h"
 #include "apps/agent/node_file.h"
+#include "apps/agent/probe.h"
 #include "base/result.h"
 
 namespace wb::agentapp {
 
 struct RunOptions {
   NodeFile node;
+  AgentProbe* probe = nullptr;
 };
 
 // Runs until SIGTERM or SIGINT, or until every finite source of a local pipeline is read and durable. The exit code.

@@ -9,11 +9,13 @@ class App;
 
 namespace wb::cli {
 
+class HubProbe;
+
 void add_fit(CLI::App& app);
 void add_predict(CLI::App& app);
 void add_pipeline(CLI::App& app);
 void add_release(CLI::App& app);
-void add_hub(CLI::App& app);
+void add_hub(CLI::App& app, HubProbe* probe = nullptr);
 void add_node(CLI::App& app);
 void add_rollout(CLI::App& app);
 void add_track(CLI::App& app);

@@ -79,15 +79,16 @@ void print_next_steps(const HubHome& home, const std::string& url) {
   std::fflush(stdout);
 }
 
-void run_hub(const HubCommand& command) {
+void run_hub(const HubCommand& command, HubProbe* probe) {
   spdlog::set_default_logger(spdlog::stderr_color_mt("hub"));
   const auto [address, port] = listen_of(command.listen);
   const std::vector<std::string> names = names_of(command, address);
-  HubHome home = value_or_exit(open_hub_home(command.data_dir, names, unix_ms_now() / 1'000), kFailed);
+  HubHome home = value_or_exit(open_hub_home(command.data_dir, names, unix_ms_now() / 1'000, probe), kFailed);
   auto rows = value_or_exit(world::SqliteRows::open(home.folder + "/hub.db"), kFailed);
+  reached(probe, HubPoint::kDatabaseOpened);
   hub::HubConfig config;
   config.ca_pin = home.authority.pin();
-  HubService service(config, std::move(rows), home.authority);
+  HubService service(config, std::move(rows), home.authority, probe);
   world::ServerOptions options;
   options.address = address;
   options.port = port;
@@ -97,7 +98,8 @@ void run_hub(const HubCommand& command) {
   raise_descriptor_limit();
   const auto server = value_or_exit(world::HttpsServer::listen(std::move(options), service), kFailed);
   const std::string url = world::Endpoint{names.front(), server->port()}.url();
-  value_or_exit(write_hub_url(home, url), kFailed);
+  value_or_exit(write_hub_url(home, url, probe), kFailed);
+  reached(probe, HubPoint::kUrlKept);
   server->stop_on_signals();
   print_next_steps(home, url);
   server->run();
@@ -106,14 +108,14 @@ void run_hub(const HubCommand& command) {
 
 }  // namespace
 
-void add_hub(CLI::App& app) {
+void add_hub(CLI::App& app, HubProbe* probe) {
   auto* sub = app.add_subcommand("hub", "run the control plane: enrols nodes, rolls out releases, takes in records");
   const auto command = std::make_shared<HubCommand>();
   sub->add_option("--data-dir", command->data_dir, "folder for everything the hub keeps; made if it is not there")
       ->required();
   sub->add_option("--listen", command->listen, "address:port; port 0 takes any free one")->capture_default_str();
   sub->add_option("--host", command->hosts, "name or address under which nodes reach this hub; may be repeated");
-  sub->callback([command] { run_hub(*command); });
+  sub->callback([command, probe] { run_hub(*command, probe); });
 }
 
 }  // namespace wb::cli

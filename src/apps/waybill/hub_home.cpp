@@ -24,7 +24,7 @@ Result<Credential> read_pair(const std::string& path) {
   return pair;
 }
 
-Result<CertificateAuthority> open_authority(const std::string& path, int64_t now, bool& first_start) {
+Result<CertificateAuthority> open_authority(const std::string& path, int64_t now, HubProbe* probe, bool& first_start) {
   if (world::file_exists(path)) {
     const auto pair = read_pair(path);
     if (pair.ok()) return CertificateAuthority::load(pair->certificate_pem, pair->key_pem);
@@ -34,6 +34,7 @@ Result<CertificateAuthority> open_authority(const std::string& path, int64_t now
   first_start = true;
   WB_TRY(const CertificateAuthority made, CertificateAuthority::create("waybill hub CA", now));
   WB_CHECK(world::write_file_atomic(path, made.certificate_pem() + made.key_pem(), world::kSecretMode));
+  reached(probe, HubPoint::kAuthorityKept);
   return made;
 }
 
@@ -43,7 +44,7 @@ bool fresh(const Credential& credential, int64_t now) {
 }
 
 Result<Credential> open_server(const std::string& folder, const CertificateAuthority& authority,
-                               const std::vector<std::string>& hosts, int64_t now) {
+                               const std::vector<std::string>& hosts, int64_t now, HubProbe* probe) {
   std::string wanted;
   for (const std::string& host : hosts) wanted += "# host " + host + "\n";
   const auto found = read_pair(folder + "/server.pem");
@@ -52,12 +53,13 @@ Result<Credential> open_server(const std::string& folder, const CertificateAutho
   WB_TRY(const Credential made, authority.issue_server(hosts, now));
   WB_CHECK(world::write_file_atomic(folder + "/server.pem", wanted + made.certificate_pem + made.key_pem,
                                     world::kSecretMode));
+  reached(probe, HubPoint::kServerKept);
   return made;
 }
 
 // Three plain files, because people and other tools (curl) take them as such. The certificate is written last: a start
 // that finds a pair that does not fit makes it anew.
-Status open_admin(const std::string& folder, const CertificateAuthority& authority, int64_t now) {
+Status open_admin(const std::string& folder, const CertificateAuthority& authority, int64_t now, HubProbe* probe) {
   WB_CHECK(world::make_folders(folder));
   WB_CHECK(world::write_file_atomic(folder + "/ca.pem", authority.certificate_pem(), world::kPublicMode));
   const auto certificate = world::read_file(folder + "/cert.pem", kPemBytesMax);
@@ -67,23 +69,28 @@ Status open_admin(const std::string& folder, const CertificateAuthority& authori
     return ok_status();
   WB_TRY(const Credential made, authority.issue_admin("admin", now));
   WB_CHECK(world::write_file_atomic(folder + "/key.pem", made.key_pem, world::kSecretMode));
-  return world::write_file_atomic(folder + "/cert.pem", made.certificate_pem, world::kPublicMode);
+  reached(probe, HubPoint::kAdminKeyKept);
+  WB_CHECK(world::write_file_atomic(folder + "/cert.pem", made.certificate_pem, world::kPublicMode));
+  reached(probe, HubPoint::kAdminKept);
+  return ok_status();
 }
 
 }  // namespace
 
-Result<HubHome> open_hub_home(const std::string& folder, const std::vector<std::string>& hosts, int64_t now_unix_s) {
+Result<HubHome> open_hub_home(const std::string& folder, const std::vector<std::string>& hosts, int64_t now_unix_s,
+                              HubProbe* probe) {
   WB_CHECK(world::make_folders(folder));
   WB_TRY(world::FolderLock lock, world::FolderLock::take(folder, "hub"));
   bool first_start = false;
-  WB_TRY(CertificateAuthority authority, open_authority(folder + "/ca.pem", now_unix_s, first_start));
-  WB_TRY(Credential server, open_server(folder, authority, hosts, now_unix_s));
-  WB_CHECK(open_admin(folder + "/admin", authority, now_unix_s));
+  WB_TRY(CertificateAuthority authority, open_authority(folder + "/ca.pem", now_unix_s, probe, first_start));
+  WB_TRY(Credential server, open_server(folder, authority, hosts, now_unix_s, probe));
+  WB_CHECK(open_admin(folder + "/admin", authority, now_unix_s, probe));
   return HubHome{folder, std::move(lock), std::move(authority), std::move(server), first_start};
 }
 
-Status write_hub_url(const HubHome& home, const std::string& url) {
+Status write_hub_url(const HubHome& home, const std::string& url, HubProbe* probe) {
   WB_CHECK(world::write_file_atomic(home.folder + "/admin/hub_url", url + "\n", world::kPublicMode));
+  reached(probe, HubPoint::kAdminUrlKept);
   return world::write_file_atomic(home.folder + "/hub_url", url + "\n", world::kPublicMode);
 }
 

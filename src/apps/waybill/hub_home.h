@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/waybill/hub_probe.h"
 #include "base/result.h"
 #include "world/files.h"
 #include "world/pki.h"
@@ -26,8 +27,9 @@ struct HubHome {
 };
 
 // `hosts`: names under which the hub is reached; a change of them makes a new server certificate.
-Result<HubHome> open_hub_home(const std::string& folder, const std::vector<std::string>& hosts, int64_t now_unix_s);
+Result<HubHome> open_hub_home(const std::string& folder, const std::vector<std::string>& hosts, int64_t now_unix_s,
+                              HubProbe* probe = nullptr);
 // Once the port is known.
-Status write_hub_url(const HubHome& home, const std::string& url);
+Status write_hub_url(const HubHome& home, const std::string& url, HubProbe* probe = nullptr);
 
 }  // namespace wb::cli

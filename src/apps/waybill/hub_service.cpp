@@ -103,6 +103,7 @@ hub::Response HubService::enrol(Moment now, const hub::IssueCertificate& issue) 
                                "enrol with waybill-agent enroll, which makes a P-256 key");
   const auto facts = world::read_certificate(*certificate);
   if (!facts.ok()) return hub::error_response(500, "internal", facts.error().text, "report this");
+  reached(probe_, HubPoint::kCertificateSigned);
   spdlog::info("node {} {}", issue.node_id, issue.token_key.empty() ? "renewed its certificate" : "enrolled");
   return hub::finish_enrol(hub_, *rows_, now, issue, facts->serial, *certificate, authority_.certificate_pem());
 }
@@ -118,6 +119,7 @@ hub::Response HubService::answer(Moment now, ServerCall& call) {
 std::vector<std::string> HubService::serve(const std::vector<ServerCall*>& calls, uint32_t load_permille) {
   hub_.set_load(load_permille);
   const Moment now = now_moment();
+  probe_all(HubPoint::kTaken, calls);
   bool stored = begin();
   if (stored) {
     for (ServerCall* call : calls) {
@@ -125,8 +127,10 @@ std::vector<std::string> HubService::serve(const std::vector<ServerCall*>& calls
       call->park_ms = call->resumed ? 0 : response.hold_ms;
       if (call->park_ms > 0) call->park_key = call->peer.id;
       call->response = http_of(std::move(response));
+      reached(probe_, HubPoint::kDecided, call);
     }
     stored = commit();
+    if (stored) probe_all(HubPoint::kCommitted, calls);
   }
   if (stored) return hub_.take_wakes();
   for (ServerCall* call : calls) {
@@ -136,10 +140,19 @@ std::vector<std::string> HubService::serve(const std::vector<ServerCall*>& calls
   return {};
 }
 
+void HubService::answered(const ServerCall& call) const { reached(probe_, HubPoint::kAnswered, &call); }
+
+void HubService::probe_all(HubPoint point, const std::vector<ServerCall*>& calls) const {
+  if (probe_ == nullptr) return;
+  for (const ServerCall* call : calls) probe_->at(point, call);
+}
+
 std::vector<std::string> HubService::tick() {
   if (!begin()) return {};
   hub_.tick(*rows_, now_moment());
+  reached(probe_, HubPoint::kTickDecided);
   if (!commit()) return {};
+  reached(probe_, HubPoint::kTicked);
   return hub_.take_wakes();
 }
 

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "apps/waybill/hub_probe.h"
 #include "hub/api/http.h"
 #include "world/https_server.h"
 #include "world/pki.h"
@@ -18,16 +19,18 @@ namespace wb::cli {
 class HubService final : public world::Service {
  public:
   HubService(hub::HubConfig config, std::unique_ptr<world::SqliteRows> rows,
-             const world::CertificateAuthority& authority)
-      : hub_(std::move(config)), rows_(std::move(rows)), authority_(authority) {}
+             const world::CertificateAuthority& authority, HubProbe* probe = nullptr)
+      : hub_(std::move(config)), rows_(std::move(rows)), authority_(authority), probe_(probe) {}
 
   world::RoutePolicy policy(std::string_view method, std::string_view path) const override;
   std::vector<std::string> serve(const std::vector<world::ServerCall*>& calls, uint32_t load_permille) override;
+  void answered(const world::ServerCall& call) const override;
   std::vector<std::string> tick() override;
 
  private:
   hub::Response answer(Moment now, world::ServerCall& call);
   hub::Response enrol(Moment now, const hub::IssueCertificate& issue);
+  void probe_all(HubPoint point, const std::vector<world::ServerCall*>& calls) const;
   bool begin();
   bool commit();
   void note_fault(const Error& error);
@@ -35,6 +38,7 @@ class HubService final : public world::Service {
   hub::Hub hub_;
   std::unique_ptr<world::SqliteRows> rows_;
   const world::CertificateAuthority& authority_;
+  HubProbe* const probe_;
   uint64_t faults_count_ = 0;
 };
 
