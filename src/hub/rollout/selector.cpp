@@ -179,14 +179,24 @@ bool Selector::matches(size_t at, const Labels& labels) const {
   return false;
 }
 
-Status Selector::check_labels(std::span<const std::string> known) const {
-  for (const Node& node : nodes_) {
-    if (node.kind != Kind::kHas && node.kind != Kind::kIn) continue;
-    if (std::find(known.begin(), known.end(), node.label) != known.end()) continue;
-    return fail(Code::kInvalid, "selector, column ", std::to_string(node.column), ": no node has a label '", node.label,
-                "'", suggestion(node.label, known));
+Status Selector::check_labels(std::span<const std::string> known) const { return check_labels(root_, false, known); }
+
+// Under "not" a label that nobody has yet is a reasonable thing to say; one that is nearly a known label is a
+// misspelling that would select too much.
+Status Selector::check_labels(size_t at, bool negated, std::span<const std::string> known) const {
+  const Node& node = nodes_[at];
+  switch (node.kind) {
+    case Kind::kAll: return ok_status();
+    case Kind::kNot: return check_labels(node.left, !negated, known);
+    case Kind::kAnd:
+    case Kind::kOr: WB_CHECK(check_labels(node.left, negated, known)); return check_labels(node.right, negated, known);
+    case Kind::kHas:
+    case Kind::kIn: break;
   }
-  return ok_status();
+  if (std::find(known.begin(), known.end(), node.label) != known.end()) return ok_status();
+  if (negated && !nearest(node.label, known)) return ok_status();
+  return fail(Code::kInvalid, "selector, column ", std::to_string(node.column), ": no node has a label '", node.label,
+              "'", suggestion(node.label, known));
 }
 
 }  // namespace wb::hub

@@ -31,7 +31,8 @@ class Selector {
   // Errors say where: "selector, column 11: expected a value after '='".
   static Result<Selector> parse(std::string_view text);
   bool matches(const Labels& labels) const;
-  // kInvalid if it names a label that is not in `known`, with the nearest one: most typing errors select nothing.
+  // kInvalid if it names a label that is not in `known`, with the nearest one: most typing errors select nothing. A
+  // label under "not" may be unknown, unless it is nearly a known one.
   Status check_labels(std::span<const std::string> known) const;
 
  private:
@@ -45,6 +46,7 @@ class Selector {
     size_t column = 0;
   };
   bool matches(size_t at, const Labels& labels) const;
+  Status check_labels(size_t at, bool negated, std::span<const std::string> known) const;
   std::vector<Node> nodes_;
   size_t root_ = 0;
 };

@@ -62,6 +62,18 @@ TEST(Selector, AMisspeltLabelIsNamedWithTheNearest) {
             "selector, column 17: no node has a label 'siet'; did you mean 'site'?");
 }
 
+// "not battery" means something where no node runs on a battery; "not batery" would select those that do.
+TEST(Selector, ALabelUnderNotMayBeUnknownButNotMisspelt) {
+  const std::vector<std::string> mains = {"node", "site"};
+  const std::vector<std::string> mixed = {"battery", "node", "site"};
+  EXPECT_TRUE(Selector::parse("site=lyon and not battery")->check_labels(mains).ok());
+  EXPECT_TRUE(Selector::parse("battery != aa")->check_labels(mains).ok());
+  EXPECT_FALSE(Selector::parse("not not battery")->check_labels(mains).ok());
+  EXPECT_FALSE(Selector::parse("battery = aa")->check_labels(mains).ok());
+  EXPECT_EQ(Selector::parse("all and not batery")->check_labels(mixed).error().text,
+            "selector, column 13: no node has a label 'batery'; did you mean 'battery'?");
+}
+
 TEST(Selector, HostileTextIsBounded) {
   EXPECT_EQ(Selector::parse(std::string(2'000, 'a')).error().code, Code::kFull);
   EXPECT_FALSE(Selector::parse(std::string(500, '(')).ok());
