@@ -3,6 +3,7 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/wire_format_lite.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "wire/wire.h"
@@ -68,6 +69,18 @@ Status check_exchange_shape(std::string_view bytes) {
     in.PopLimit(outer);
   }
   return ok_status();
+}
+
+bool brings_records(std::string_view exchange_request) {
+  CodedInputStream in(reinterpret_cast<const uint8_t*>(exchange_request.data()),
+                      static_cast<int>(std::min(exchange_request.size(), limits::kExchangeRequestBytesMax)));
+  size_t fields_count = 0;
+  while (const auto field = next_field(in)) {
+    if (field->number == ExchangeRequest::kStreamsFieldNumber) return true;
+    if (++fields_count > limits::kExchangeFieldsMax) return false;
+    if (field->bytes && !in.Skip(static_cast<int>(*field->bytes))) return false;
+  }
+  return false;
 }
 
 Status check_release_shape(std::string_view bytes) {

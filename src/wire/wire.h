@@ -22,6 +22,10 @@ Result<EnrolRequest> decode_enrol_request(std::string_view bytes);
 Result<EnrolResponse> decode_enrol_response(std::string_view bytes);
 Result<RecordUp> decode_record(std::string_view bytes);
 
+// Whether an encoded ExchangeRequest has a stream in it, without parsing it: what an overloaded hub asks first. Broken
+// bytes bring none.
+bool brings_records(std::string_view exchange_request);
+
 // Deterministic: one message, one byte string.
 Bytes encode(const google::protobuf::MessageLite& message);
 

@@ -59,6 +59,17 @@ TEST(Wire, LabelsAreCheckedAlikeOnBothSides) {
   }
 }
 
+TEST(Wire, RecordsAreSeenWithoutParsing) {
+  EXPECT_TRUE(brings_records(encode(small_request())));
+  auto control = small_request();
+  control.clear_streams();
+  control.set_long_poll_ms(1'000);
+  EXPECT_FALSE(brings_records(encode(control)));
+  for (const char* broken : {"", "\xff\xff\xff", "\x0a\xff\xff\xff\xff\x0f", "\x3a\x05xx"})
+    EXPECT_FALSE(brings_records(broken));
+  EXPECT_FALSE(brings_records(std::string(100'000, '\x08')));
+}
+
 TEST(Wire, LiesAreRefusedByName) {
   auto request = small_request();
   request.mutable_streams(0)->mutable_records(1)->set_seq(5);

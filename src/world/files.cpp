@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -115,6 +116,15 @@ Status sync_folder(const std::string& path) {
   if (fd.get() < 0) return system_error("open the folder", path, errno);
   if (::fsync(fd.get()) != 0 && errno != EINVAL) return system_error("sync the folder", path, errno);
   return ok_status();
+}
+
+size_t raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
+  return static_cast<size_t>(limit.rlim_cur);
 }
 
 Result<FolderLock> FolderLock::take(const std::string& folder, std::string_view holder) {

@@ -24,6 +24,8 @@ bool file_exists(const std::string& path);
 // Makes the folder and its parents. A new folder gets `mode`; one that is there stays as it is.
 Status make_folders(const std::string& path, mode_t mode = 0700);
 Status sync_folder(const std::string& path);
+// Lets this process open as many files and connections as the system allows it. Returns how many that are.
+size_t raise_descriptor_limit();
 
 // One process per data folder. Held until destroyed; the kernel releases it when the process dies, however it dies.
 class FolderLock {

@@ -7,16 +7,13 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/ssl/context.hpp>
-#include <boost/asio/ssl/host_name_verification.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
-#include <boost/beast/ssl/ssl_stream.hpp>
 #include <chrono>
 #include <optional>
 #include <utility>
@@ -24,6 +21,7 @@
 #include "base/bytes.h"
 #include "world/openssl_guard.h"
 #include "world/pki.h"
+#include "world/tls_stream.h"
 
 namespace wb::world {
 
@@ -32,7 +30,6 @@ namespace beast = boost::beast;
 namespace http = boost::beast::http;
 using ErrorCode = boost::system::error_code;
 using Tcp = asio::ip::tcp;
-using TlsStream = beast::ssl_stream<beast::tcp_stream>;
 
 namespace {
 
@@ -49,14 +46,14 @@ bool is_address(const std::string& host) {
 // What a failed handshake or read means to a person.
 Error connection_error(const Endpoint& endpoint, std::string_view doing, const ErrorCode& error, SSL* tls) {
   const long verdict = tls == nullptr ? X509_V_OK : SSL_get_verify_result(tls);
+  if (verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH)
+    return fail(Code::kDenied, "the certificate of ", endpoint.url(), " is not for the name '", endpoint.host,
+                "'; use a name it was made for, or start the hub with --host ", endpoint.host);
   if (verdict != X509_V_OK)
     return fail(Code::kDenied, endpoint.url(), " is not the hub we trust: ", X509_verify_cert_error_string(verdict),
                 "; check the address, or take the credentials (ca.pem) of that hub");
   const int reason = ERR_GET_REASON(static_cast<unsigned long>(error.value()));
   const bool from_tls = error.category() == asio::error::get_ssl_category();
-  if (from_tls && reason == SSL_R_CERTIFICATE_VERIFY_FAILED)
-    return fail(Code::kDenied, "the certificate of ", endpoint.url(), " is not for the name '", endpoint.host,
-                "'; use a name it was made for, or start the hub with --host ", endpoint.host);
   if (from_tls && reason > kTlsAlertFirst) {
     const char* text = ERR_reason_error_string(static_cast<unsigned long>(error.value()));
     return fail(Code::kDenied, "the hub ", endpoint.url(), " refused our certificate (",
@@ -73,7 +70,7 @@ Result<std::shared_ptr<asio::ssl::context>> make_context(const TlsIdentity& iden
   ErrorCode error;
   context->set_options(asio::ssl::context::default_workarounds | asio::ssl::context::no_sslv2 |
                        asio::ssl::context::no_sslv3 | asio::ssl::context::no_tlsv1 | asio::ssl::context::no_tlsv1_1);
-  SSL_CTX_set_mode(context->native_handle(), SSL_MODE_RELEASE_BUFFERS);
+  keep_connections_small(context->native_handle());
   context->set_verify_mode(asio::ssl::verify_peer, error);
   context->add_certificate_authority(asio::buffer(identity.ca_pem), error);
   if (error) return fail(Code::kInvalid, "the hub's CA (ca.pem) is not a PEM certificate");
@@ -84,6 +81,16 @@ Result<std::shared_ptr<asio::ssl::context>> make_context(const TlsIdentity& iden
   if (error)
     return fail(Code::kInvalid, "our private key (key.pem) is not a PEM key or does not belong to the certificate");
   return context;
+}
+
+// The hub must show a certificate for the name or address by which we call it.
+void expect_host(SSL* tls, const std::string& host) {
+  if (is_address(host)) {
+    X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(tls), host.c_str());
+  } else {
+    SSL_set1_host(tls, host.c_str());
+    SSL_set_tlsext_host_name(tls, host.c_str());
+  }
 }
 
 }  // namespace
@@ -148,9 +155,16 @@ class HttpsClient::Impl : public std::enable_shared_from_this<HttpsClient::Impl>
  private:
   struct Connection {
     Connection(asio::io_context& io, std::shared_ptr<asio::ssl::context> tls)
-        : context(std::move(tls)), stream(io, *context), buffer(kBufferBytesMax) {}
+        : context(std::move(tls)), socket(io), buffer(kBufferBytesMax) {}
+    SSL* tls() { return stream ? stream->native_handle() : nullptr; }
+    void close() {
+      ErrorCode ignored;
+      socket.close(ignored);
+      if (stream) stream->close();
+    }
     std::shared_ptr<asio::ssl::context> context;
-    TlsStream stream;
+    Tcp::socket socket;               // until it is connected
+    std::optional<TlsStream> stream;  // from then on
     beast::flat_buffer buffer;
     http::request<http::string_body> request;
     std::optional<http::response_parser<http::string_body>> parser;
@@ -226,26 +240,24 @@ void HttpsClient::Impl::resolved(const ConnectionPtr& connection, ErrorCode erro
                                  const Tcp::resolver::results_type& results) {
   if (connection != connection_) return;
   if (error) return broken(connection, "find the host of", error);
-  beast::get_lowest_layer(connection->stream)
-      .async_connect(results, [self = shared_from_this(), connection](ErrorCode failed, const Tcp::endpoint&) {
-        self->connected(connection, failed);
-      });
+  asio::async_connect(connection->socket, results,
+                      [self = shared_from_this(), connection](ErrorCode failed, const Tcp::endpoint&) {
+                        self->connected(connection, failed);
+                      });
 }
 
 void HttpsClient::Impl::connected(const ConnectionPtr& connection, ErrorCode error) {
   if (connection != connection_) return;
   if (error) return broken(connection, "connect to", error);
   progress_ = std::max(progress_, Progress::kConnected);
-  beast::get_lowest_layer(connection->stream).socket().set_option(Tcp::no_delay(true), error);
-  connection->stream.set_verify_callback(asio::ssl::host_name_verification(endpoint_.host), error);
-  if (!is_address(endpoint_.host)) SSL_set_tlsext_host_name(connection->stream.native_handle(), endpoint_.host.c_str());
-  connection->stream.async_handshake(asio::ssl::stream_base::client,
-                                     [self = shared_from_this(), connection](ErrorCode failed) {
-                                       if (connection != self->connection_) return;
-                                       if (failed)
-                                         return self->broken(connection, "make a TLS connection with", failed);
-                                       self->send(connection);
-                                     });
+  connection->stream.emplace(std::move(connection->socket), connection->context->native_handle(),
+                             TlsStream::Side::kClient);
+  expect_host(connection->tls(), endpoint_.host);
+  connection->stream->async_handshake([self = shared_from_this(), connection](ErrorCode failed, size_t) {
+    if (connection != self->connection_) return;
+    if (failed) return self->broken(connection, "make a TLS connection with", failed);
+    self->send(connection);
+  });
 }
 
 void HttpsClient::Impl::send(const ConnectionPtr& connection) {
@@ -262,7 +274,7 @@ void HttpsClient::Impl::send(const ConnectionPtr& connection) {
   for (const auto& [name, value] : request_.headers) message.set(name, value);
   message.body() = request_.body;
   message.prepare_payload();
-  http::async_write(connection->stream, message, [self = shared_from_this(), connection](ErrorCode error, size_t) {
+  http::async_write(*connection->stream, message, [self = shared_from_this(), connection](ErrorCode error, size_t) {
     if (connection != self->connection_) return;
     // A hub that refuses our certificate closes while we write; its alert is what the read below finds.
     if (error && error != asio::error::broken_pipe && error != asio::error::connection_reset)
@@ -277,7 +289,7 @@ void HttpsClient::Impl::receive(const ConnectionPtr& connection) {
   connection->parser->body_limit(limits_.response_bytes_max);
   if (request_.method == "HEAD") connection->parser->skip(true);
   http::async_read(
-      connection->stream, connection->buffer, *connection->parser,
+      *connection->stream, connection->buffer, *connection->parser,
       [self = shared_from_this(), connection](ErrorCode error, size_t) { self->received(connection, error); });
 }
 
@@ -297,6 +309,8 @@ void HttpsClient::Impl::received(const ConnectionPtr& connection, ErrorCode erro
     response.headers.emplace_back(std::string(field.name_string()), std::string(field.value()));
   response.body = std::move(message.body());
   connection->parser.reset();
+  connection->request = {};
+  connection->buffer.shrink_to_fit();
   connection->used = true;
   if (!message.keep_alive()) drop();
   finish(std::move(response));
@@ -305,7 +319,7 @@ void HttpsClient::Impl::received(const ConnectionPtr& connection, ErrorCode erro
 void HttpsClient::Impl::broken(const ConnectionPtr& connection, std::string_view doing, ErrorCode error) {
   const bool nothing_heard = !connection->parser.has_value() || !connection->parser->got_some();
   const bool stale = connection->used && nothing_heard;
-  Error text = connection_error(endpoint_, doing, error, connection->stream.native_handle());
+  Error text = connection_error(endpoint_, doing, error, connection->tls());
   drop();
   if (stale && text.code == Code::kUnavailable) return connect();
   finish(std::move(text));
@@ -314,8 +328,7 @@ void HttpsClient::Impl::broken(const ConnectionPtr& connection, std::string_view
 void HttpsClient::Impl::drop() {
   resolver_.cancel();
   if (!connection_) return;
-  ErrorCode ignored;
-  beast::get_lowest_layer(connection_->stream).socket().close(ignored);
+  connection_->close();
   connection_.reset();
 }
 
@@ -395,27 +408,31 @@ Result<std::string> fetch_pinned_ca(const Endpoint& endpoint, std::string_view p
   context.set_options(asio::ssl::context::default_workarounds | asio::ssl::context::no_tlsv1 |
                       asio::ssl::context::no_tlsv1_1);
   context.set_verify_mode(asio::ssl::verify_none);  // the pin is the check; nothing is sent on this connection
-  TlsStream stream(io, context);
+  Tcp::socket socket(io);
+  std::optional<TlsStream> stream;
   Tcp::resolver resolver(io);
-  if (!is_address(endpoint.host)) SSL_set_tlsext_host_name(stream.native_handle(), endpoint.host.c_str());
   Result<std::string> outcome = fail(Code::kUnavailable, "no TLS connection with ", endpoint.url(), " within ",
                                      std::to_string(deadline_ms), " ms; try again");
-  resolver.async_resolve(
-      endpoint.host, std::to_string(endpoint.port), [&](ErrorCode error, const Tcp::resolver::results_type& results) {
-        if (error) return void(outcome = connection_error(endpoint, "find the host of", error, nullptr));
-        beast::get_lowest_layer(stream).async_connect(results, [&](ErrorCode failed, const Tcp::endpoint&) {
-          if (failed) return void(outcome = connection_error(endpoint, "connect to", failed, nullptr));
-          stream.async_handshake(asio::ssl::stream_base::client, [&](ErrorCode refused) {
-            if (refused)
-              return void(outcome = connection_error(endpoint, "make a TLS connection with", refused, nullptr));
-            outcome = check_chain(endpoint, stream.native_handle(), pin);
-          });
-        });
-      });
+  const auto connected = [&](ErrorCode error, const Tcp::endpoint&) {
+    if (error) return void(outcome = connection_error(endpoint, "connect to", error, nullptr));
+    stream.emplace(std::move(socket), context.native_handle(), TlsStream::Side::kClient);
+    if (!is_address(endpoint.host)) SSL_set_tlsext_host_name(stream->native_handle(), endpoint.host.c_str());
+    stream->async_handshake([&](ErrorCode refused, size_t) {
+      if (refused) return void(outcome = connection_error(endpoint, "make a TLS connection with", refused, nullptr));
+      outcome = check_chain(endpoint, stream->native_handle(), pin);
+    });
+  };
+  resolver.async_resolve(endpoint.host, std::to_string(endpoint.port),
+                         [&](ErrorCode error, const Tcp::resolver::results_type& results) {
+                           if (error)
+                             return void(outcome = connection_error(endpoint, "find the host of", error, nullptr));
+                           asio::async_connect(socket, results, connected);
+                         });
   io.run_for(std::chrono::milliseconds(deadline_ms));
   ErrorCode ignored;
   resolver.cancel();
-  beast::get_lowest_layer(stream).socket().close(ignored);
+  socket.close(ignored);
+  if (stream) stream->close();
   io.restart();
   io.poll();
   return outcome;

@@ -12,6 +12,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <list>
 #include <mutex>
 #include <thread>
 #include <unordered_map>
@@ -30,6 +31,9 @@ using SessionPtr = std::shared_ptr<HttpsSession>;
 namespace {
 constexpr std::chrono::milliseconds kAcceptPause{100};
 constexpr std::chrono::seconds kStopDeadline{5};
+constexpr uint64_t kRefusalsToldMax = 1'000;  // from there on every thousandth
+
+Instant now() { return Instant{std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count()}; }
 }  // namespace
 
 class HttpsServer::Impl final : public SessionHost {
@@ -40,13 +44,15 @@ class HttpsServer::Impl final : public SessionHost {
         tls_(asio::ssl::context::tls_server),
         acceptor_(io_),
         pause_(io_),
-        signals_(io_) {}
+        signals_(io_),
+        admission_(options_.admission) {}
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
   ~Impl() override {
     stopping_ = stop_finished_ = true;
     parked_.clear();
-    queue_.clear();
+    control_.clear();
+    records_.clear();
   }
 
   Status set_up();
@@ -62,10 +68,15 @@ class HttpsServer::Impl final : public SessionHost {
   const ServerOptions& options() const override { return options_; }
   const Service& service() const override { return service_; }
   bool stopping() const override { return stopping_; }
-  bool reserve_body(size_t bytes) override;
+  bool reserve_body(size_t bytes, bool large) override;
   void release_body(size_t bytes) override { body_bytes_ -= bytes; }
-  bool submit(SessionPtr session) override;
-  void count_refused_handshake() override { ++handshakes_refused_; }
+  uint32_t submit(SessionPtr session) override;
+  uint32_t retry_after_s() const override;
+  bool proven(HttpsSession* session) override;
+  bool count_refused_handshake() override {
+    const uint64_t count = ++handshakes_refused_;
+    return count <= kRefusalsToldMax || count % kRefusalsToldMax == 0;
+  }
   void count_overload() override { ++overloaded_; }
   void count_timeout() override { ++timed_out_; }
   void opened(HttpsSession* session) override;
@@ -76,6 +87,9 @@ class HttpsServer::Impl final : public SessionHost {
   Status set_up_socket();
   void accept();
   void accepted(ErrorCode error, asio::ip::tcp::socket socket);
+  bool make_room();
+  void leave_unproven(HttpsSession* session);
+  void accept_again_in(std::chrono::milliseconds pause);
   void begin_stop();
   void finish_stop();
   // io thread: what the database thread has done
@@ -83,6 +97,9 @@ class HttpsServer::Impl final : public SessionHost {
   void park(const SessionPtr& session);
   void resume(const SessionPtr& session);
   void enqueue(SessionPtr session);
+  // under queue_mutex_
+  Admission::Queue records_ahead() const { return {control_.size() + records_.size(), records_.size()}; }
+  void take(std::deque<SessionPtr>& queue, size_t count_max, std::vector<SessionPtr>& batch);
   // database thread
   void work();
   std::vector<SessionPtr> take_batch(std::chrono::steady_clock::time_point tick_at, uint32_t& load_permille,
@@ -93,12 +110,14 @@ class HttpsServer::Impl final : public SessionHost {
   // Above io_, because the sessions that die with it still sign off here.
   size_t body_bytes_ = 0;
   std::unordered_set<HttpsSession*> sessions_;
+  std::list<HttpsSession*> unproven_;                       // of them, the longest there first
+  std::unordered_map<std::string, size_t> connections_of_;  // by peer
   std::unordered_map<std::string, SessionPtr> parked_;
   bool stopping_ = false;
   bool accepting_ = false;
   bool stop_finished_ = false;
   std::atomic<uint64_t> connections_{0}, connections_open_{0}, handshakes_refused_{0}, requests_{0}, overloaded_{0},
-      timed_out_{0}, batches_{0}, parked_count_{0};
+      timed_out_{0}, batches_{0}, parked_count_{0}, made_room_{0};
 
   asio::io_context io_{1};
   asio::ssl::context tls_;
@@ -107,10 +126,13 @@ class HttpsServer::Impl final : public SessionHost {
   asio::signal_set signals_;
   uint16_t port_ = 0;
 
-  std::mutex queue_mutex_;
+  mutable std::mutex queue_mutex_;
   std::condition_variable queue_filled_;
-  std::deque<SessionPtr> queue_;  // GUARDED_BY(queue_mutex_)
-  bool ended_ = false;            // GUARDED_BY(queue_mutex_)
+  std::deque<SessionPtr> control_;  // GUARDED_BY(queue_mutex_)
+  std::deque<SessionPtr> records_;  // GUARDED_BY(queue_mutex_)
+  size_t enrolments_ = 0;           // GUARDED_BY(queue_mutex_): among control_
+  Admission admission_;             // GUARDED_BY(queue_mutex_)
+  bool ended_ = false;              // GUARDED_BY(queue_mutex_)
 };
 
 Status HttpsServer::Impl::set_up() {
@@ -130,7 +152,7 @@ Status HttpsServer::Impl::set_up_tls() {
   SSL_CTX_set_options(native, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
   SSL_CTX_set_session_cache_mode(native, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_num_tickets(native, 0);
-  SSL_CTX_set_mode(native, SSL_MODE_RELEASE_BUFFERS);
+  keep_connections_small(native);
   tls_.use_certificate_chain(asio::buffer(options_.certificate_pem + options_.ca_pem));
   tls_.use_private_key(asio::buffer(options_.key_pem), asio::ssl::context::pem);
   tls_.add_certificate_authority(asio::buffer(options_.ca_pem));
@@ -176,7 +198,12 @@ void HttpsServer::Impl::stop_on_signals() {
 }
 
 void HttpsServer::Impl::accept() {
-  if (stopping_ || accepting_ || sessions_.size() >= options_.connections_max) return;  // closed() starts it again
+  if (stopping_ || accepting_) return;
+  const bool crowded = unproven_.size() >= options_.unproven_max;
+  if ((crowded || sessions_.size() >= options_.connections_max) && !make_room()) {
+    // closed() and proven() start it again; so does the clock, because a newcomer may become old enough to make room
+    return accept_again_in(kAcceptPause);
+  }
   accepting_ = true;
   acceptor_.async_accept([this](ErrorCode error, asio::ip::tcp::socket socket) { accepted(error, std::move(socket)); });
 }
@@ -186,50 +213,106 @@ void HttpsServer::Impl::accepted(ErrorCode error, asio::ip::tcp::socket socket) 
   if (stopping_) return;
   if (error) {  // out of file descriptors, most likely: those that exist go on, new ones wait
     spdlog::warn("cannot accept a connection: {}; trying again", error.message());
-    pause_.expires_after(kAcceptPause);
-    pause_.async_wait([this](ErrorCode) { accept(); });
-    return;
+    return accept_again_in(kAcceptPause);
   }
   ++connections_;
-  std::make_shared<HttpsSession>(std::move(socket), tls_, *this)->start();
+  std::make_shared<HttpsSession>(std::move(socket), tls_.native_handle(), *this)->start();
   accept();
+}
+
+void HttpsServer::Impl::accept_again_in(std::chrono::milliseconds pause) {
+  pause_.expires_after(pause);
+  pause_.async_wait([this](ErrorCode failed) {
+    if (!failed) accept();
+  });
+}
+
+// The connection that has been here longest without a certificate goes, if it has had its time.
+bool HttpsServer::Impl::make_room() {
+  if (unproven_.empty()) return false;
+  HttpsSession* oldest = unproven_.front();
+  const auto age = std::chrono::steady_clock::now() - oldest->unproven->since;
+  if (age < std::chrono::milliseconds(options_.unproven_grace_ms)) return false;
+  leave_unproven(oldest);  // its memory goes with its last handler
+  oldest->close_now();
+  ++made_room_;
+  return true;
+}
+
+// One identity, however it got out of hand, does not take the places of all.
+bool HttpsServer::Impl::proven(HttpsSession* session) {
+  leave_unproven(session);
+  size_t& count = connections_of_[session->call.peer.id];
+  if (count >= options_.connections_per_peer_max) return false;
+  ++count;
+  session->counted = true;
+  return true;
+}
+
+void HttpsServer::Impl::leave_unproven(HttpsSession* session) {
+  if (!session->unproven) return;
+  const bool was_crowded = unproven_.size() >= options_.unproven_max;
+  unproven_.erase(session->unproven->place);
+  session->unproven.reset();
+  if (was_crowded && !stopping_) asio::post(io_, [this] { accept(); });
 }
 
 void HttpsServer::Impl::opened(HttpsSession* session) {
   sessions_.insert(session);
   connections_open_ = sessions_.size();
+  session->unproven.emplace(unproven_.insert(unproven_.end(), session), std::chrono::steady_clock::now());
 }
 
 void HttpsServer::Impl::closed(HttpsSession* session) {
   const bool was_full = sessions_.size() >= options_.connections_max;
+  leave_unproven(session);
+  if (session->counted) {
+    const auto count = connections_of_.find(session->call.peer.id);
+    if (--count->second == 0) connections_of_.erase(count);
+  }
   sessions_.erase(session);
   connections_open_ = sessions_.size();
   if (stopping_ && sessions_.empty()) finish_stop();
   if (was_full && !stopping_) asio::post(io_, [this] { accept(); });
 }
 
-bool HttpsServer::Impl::reserve_body(size_t bytes) {
-  if (body_bytes_ + bytes > options_.body_bytes_total_max) return false;
+// Large bodies leave a quarter to the small ones.
+bool HttpsServer::Impl::reserve_body(size_t bytes, bool large) {
+  const size_t total_max = options_.body_bytes_total_max;
+  if (body_bytes_ + bytes > (large ? total_max / 4 * 3 : total_max)) return false;
   body_bytes_ += bytes;
   return true;
 }
 
-bool HttpsServer::Impl::submit(SessionPtr session) {
+uint32_t HttpsServer::Impl::submit(SessionPtr session) {
+  const Admission::Class kind = service_.class_of(session->call);
+  session->call.kind = kind;
+  const bool records = kind == Admission::Class::kRecords;
   {
     const std::lock_guard lock(queue_mutex_);
-    if (queue_.size() >= options_.queue_max) return false;
-    queue_.push_back(std::move(session));
+    Admission::Queue queue{control_.size(), control_.size()};
+    if (records) queue = records_ahead();
+    if (kind == Admission::Class::kEnrolment) queue.alike = enrolments_;
+    const uint32_t retry_after_s = admission_.offer(now(), kind, queue);
+    if (retry_after_s > 0) return retry_after_s;
+    if (kind == Admission::Class::kEnrolment) ++enrolments_;
+    (records ? records_ : control_).push_back(std::move(session));
   }
   ++requests_;
   queue_filled_.notify_one();
-  return true;
+  return 0;
+}
+
+uint32_t HttpsServer::Impl::retry_after_s() const {
+  const std::lock_guard lock(queue_mutex_);
+  return admission_.full(Admission::Class::kRecords, records_ahead()) ? admission_.retry_after_s() : 0;
 }
 
 // A resumed call was admitted before: it is not refused for a full queue (there are at most parked_max of them).
 void HttpsServer::Impl::enqueue(SessionPtr session) {
   {
     const std::lock_guard lock(queue_mutex_);
-    queue_.push_back(std::move(session));
+    control_.push_back(std::move(session));
   }
   queue_filled_.notify_one();
 }
@@ -257,6 +340,7 @@ void HttpsServer::Impl::park(const SessionPtr& session) {
   parked_[session->call.park_key] = session;
   parked_count_ = parked_.size();
   session->parked = true;
+  session->release_memory();
   session->park_timer.expires_after(std::chrono::milliseconds(session->call.park_ms));
   session->park_timer.async_wait([this, session](ErrorCode error) {
     if (!error && session->parked) resume(session);
@@ -304,16 +388,25 @@ void HttpsServer::Impl::finish_stop() {
 std::vector<SessionPtr> HttpsServer::Impl::take_batch(std::chrono::steady_clock::time_point tick_at,
                                                       uint32_t& load_permille, bool& ended) {
   std::unique_lock lock(queue_mutex_);
-  queue_filled_.wait_until(lock, tick_at, [this] { return ended_ || !queue_.empty(); });
+  queue_filled_.wait_until(lock, tick_at, [this] { return ended_ || !control_.empty() || !records_.empty(); });
   ended = ended_;
-  load_permille = static_cast<uint32_t>(std::min<size_t>(1'000, queue_.size() * 1'000 / options_.queue_max));
+  load_permille = admission_.load_permille(records_ahead());
   std::vector<SessionPtr> batch;
   if (ended) return batch;
-  while (!queue_.empty() && batch.size() < options_.batch_max) {
-    batch.push_back(std::move(queue_.front()));
-    queue_.pop_front();
-  }
+  // What steers goes first, but a storm of it leaves a quarter of each batch to the records.
+  const size_t for_records = std::min(records_.size(), options_.batch_max / 4);
+  take(control_, options_.batch_max - for_records, batch);
+  take(records_, options_.batch_max - batch.size(), batch);
   return batch;
+}
+
+void HttpsServer::Impl::take(std::deque<SessionPtr>& queue, size_t count_max, std::vector<SessionPtr>& batch) {
+  for (; count_max > 0 && !queue.empty(); --count_max) {
+    const ServerCall& call = queue.front()->call;
+    if (call.kind == Admission::Class::kEnrolment && !call.resumed) --enrolments_;
+    batch.push_back(std::move(queue.front()));
+    queue.pop_front();
+  }
 }
 
 void HttpsServer::Impl::work() {
@@ -329,8 +422,11 @@ void HttpsServer::Impl::work() {
       std::vector<ServerCall*> calls;
       calls.reserve(batch.size());
       for (const SessionPtr& session : batch) calls.push_back(&session->call);
+      const Instant started = now();
       wakes = service_.serve(calls, load_permille);
       ++batches_;
+      const std::lock_guard lock(queue_mutex_);
+      admission_.served(calls.size(), now().ns - started.ns);
     }
     if (std::chrono::steady_clock::now() >= tick_at) {
       for (std::string& key : service_.tick()) wakes.push_back(std::move(key));
@@ -343,7 +439,7 @@ void HttpsServer::Impl::work() {
 
 ServerStats HttpsServer::Impl::stats() const {
   return ServerStats{connections_, connections_open_, handshakes_refused_, requests_, overloaded_,
-                     timed_out_,   batches_,          parked_count_};
+                     timed_out_,   batches_,          parked_count_,       made_room_};
 }
 
 HttpsServer::HttpsServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

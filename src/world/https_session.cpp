@@ -3,6 +3,9 @@
 #include <openssl/ssl.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/string.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/write.hpp>
@@ -24,7 +27,7 @@ constexpr size_t kFirstReadBytes = 2'048;
 constexpr size_t kBufferBytesMax = 128U << 10;
 constexpr size_t kDrainBytesMax = 8U << 20;
 constexpr uint32_t kDrainMs = 2'000;
-constexpr uint32_t kRetryAfterSeconds = 2;
+constexpr size_t kLargeBodyBytes = 64U << 10;  // from here on a body is refused early under load, and must leave room
 
 Peer peer_of(SSL* tls) {
   Peer peer;
@@ -55,12 +58,13 @@ std::string error_body(std::string_view code, std::string_view message, std::str
   return body;
 }
 
-HttpsSession::HttpsSession(asio::ip::tcp::socket socket, asio::ssl::context& tls, SessionHost& host)
-    : park_timer(socket.get_executor()), host_(host), stream_(std::move(socket), tls), buffer_(kBufferBytesMax) {
+HttpsSession::HttpsSession(asio::ip::tcp::socket socket, SSL_CTX* tls, SessionHost& host)
+    : park_timer(socket.get_executor()),
+      host_(host),
+      stream_(std::move(socket), tls, TlsStream::Side::kServer),
+      buffer_(kBufferBytesMax) {
   ErrorCode ignored;
-  auto& lowest = beast::get_lowest_layer(stream_).socket();
-  lowest.set_option(asio::ip::tcp::no_delay(true), ignored);
-  const auto remote = lowest.remote_endpoint(ignored);
+  const auto remote = stream_.socket().remote_endpoint(ignored);
   from_ = ignored ? "?" : remote.address().to_string() + ":" + std::to_string(remote.port());
   host_.opened(this);
 }
@@ -70,36 +74,34 @@ HttpsSession::~HttpsSession() {
   host_.closed(this);
 }
 
-void HttpsSession::expire_after(uint32_t ms) {
-  beast::get_lowest_layer(stream_).expires_after(std::chrono::milliseconds(ms));
-}
-
 void HttpsSession::start() {
   expire_after(host_.options().handshake_ms);
-  stream_.async_handshake(asio::ssl::stream_base::server,
-                          [self = shared_from_this()](ErrorCode error) { self->handshaken(error); });
+  stream_.async_handshake([self = shared_from_this()](ErrorCode error, size_t) { self->handshaken(error); });
 }
 
 void HttpsSession::handshaken(ErrorCode error) {
   if (error) return refuse_handshake(error);
   call.peer = peer_of(stream_.native_handle());
+  if (call.peer.kind != Peer::Kind::kAnonymous && !host_.proven(this)) {
+    spdlog::warn("cut {}: '{}' has too many connections already", from_, call.peer.id);
+    return close_now();
+  }
   wait_first_byte();
 }
 
 // The alert that says why lies in the socket; closing now would destroy it on its way, so the other side closes first.
 void HttpsSession::refuse_handshake(ErrorCode error) {
-  host_.count_refused_handshake();
+  const bool tell = host_.count_refused_handshake() && error != asio::error::operation_aborted;
   const long verdict = SSL_get_verify_result(stream_.native_handle());
-  if (verdict != X509_V_OK)
+  if (tell && verdict != X509_V_OK)
     spdlog::warn("refused {}: its certificate is not one of ours or not valid now ({})", from_,
                  X509_verify_cert_error_string(verdict));
-  else if (error == beast::error::timeout)
+  else if (tell && error == beast::error::timeout)
     spdlog::info("cut {}: no TLS handshake within {} ms", from_, host_.options().handshake_ms);
-  else
+  else if (tell)
     spdlog::info("no TLS connection with {}: {}", from_, error.message());
-  auto& lowest = beast::get_lowest_layer(stream_);
   ErrorCode ignored;
-  lowest.socket().shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+  stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
   if (ignored) return;
   expire_after(kDrainMs);
   drain_raw(kBufferBytesMax);
@@ -107,10 +109,10 @@ void HttpsSession::refuse_handshake(ErrorCode error) {
 
 void HttpsSession::drain_raw(size_t bytes_left) {
   buffer_.clear();
-  beast::get_lowest_layer(stream_).async_read_some(
-      buffer_.prepare(kFirstReadBytes), [self = shared_from_this(), bytes_left](ErrorCode error, size_t count) {
-        if (!error && count < bytes_left) self->drain_raw(bytes_left - count);
-      });
+  stream_.socket().async_read_some(buffer_.prepare(kFirstReadBytes),
+                                   [self = shared_from_this(), bytes_left](ErrorCode error, size_t count) {
+                                     if (!error && count < bytes_left) self->drain_raw(bytes_left - count);
+                                   });
 }
 
 void HttpsSession::wait_first_byte() {
@@ -126,10 +128,9 @@ void HttpsSession::wait_first_byte() {
   idle_ = true;
   const ServerOptions& options = host_.options();
   expire_after(call.peer.kind == Peer::Kind::kAnonymous ? options.header_ms : options.idle_ms);
-  stream_.async_read_some(buffer_.prepare(kFirstReadBytes), [self = shared_from_this()](ErrorCode error, size_t count) {
+  stream_.async_wait_readable([self = shared_from_this()](ErrorCode error, size_t) {
     self->idle_ = false;
     if (error) return self->failed(error);
-    self->buffer_.commit(count);
     self->read_header();
   });
 }
@@ -181,12 +182,12 @@ bool HttpsSession::refused_by_policy() {
            "send less at once");
     return true;
   }
-  if (!host_.reserve_body(expected)) {
-    host_.count_overload();
-    reject(503, "overloaded", "too many bytes are on their way to this hub", "try again after Retry-After seconds");
+  // A small body is read in any case, so that the connection can stay: a handshake costs more than to throw it away.
+  const uint32_t retry_after_s = expected >= kLargeBodyBytes ? host_.retry_after_s() : 0;
+  if (retry_after_s > 0) {
+    reject_overload(retry_after_s, "this hub has more to do than it can take in");
     return true;
   }
-  body_reserved_ = expected;
   parser_->body_limit(policy.body_bytes_max);
   return false;
 }
@@ -206,7 +207,18 @@ void HttpsSession::read_body() {
   });
 }
 
+// Counted as it arrives: a promise of many bytes takes no room from those who send theirs.
+bool HttpsSession::reserve(size_t body_bytes) {
+  if (body_bytes <= body_reserved_) return true;
+  if (!host_.reserve_body(body_bytes - body_reserved_, body_bytes >= kLargeBodyBytes)) return false;
+  body_reserved_ = body_bytes;
+  return true;
+}
+
 void HttpsSession::read_body_part() {
+  if (!reserve(parser_->get().body().size()))
+    return reject_overload(std::max(Admission::kRetryAfterMinS, host_.retry_after_s()),
+                           "too many bytes are on their way to this hub");
   if (parser_->is_done()) return body_complete();
   if (std::chrono::steady_clock::now() > body_deadline_) return failed(beast::error::timeout);
   expire_after(host_.options().body_ms);
@@ -221,16 +233,22 @@ void HttpsSession::read_body_part() {
 void HttpsSession::body_complete() {
   call.request.body = std::move(parser_->get().body());
   parser_.reset();
-  if (host_.submit(shared_from_this())) return;
+  stream_.expires_never();
+  if (const uint32_t retry_after_s = host_.submit(shared_from_this()); retry_after_s > 0)
+    reject_overload(retry_after_s, "this hub has more to do than it can take in");
+}
+
+void HttpsSession::reject_overload(uint32_t retry_after_s, std::string_view message) {
   host_.count_overload();
-  reject(503, "overloaded", "this hub has more to do than it can take in", "try again after Retry-After seconds");
+  retry_after_s_ = retry_after_s;
+  reject(503, "overloaded", message, "try again after Retry-After seconds");
 }
 
 void HttpsSession::reject(int status, std::string_view code, std::string_view message, std::string_view next) {
   // A body that was not read would be taken for the next request: unless there is none, the connection ends here.
   keep_alive_ = keep_alive_ && (!parser_.has_value() || parser_->is_done());
   call.response = HttpResponse{status, {{"Content-Type", "application/json"}}, error_body(code, message, next)};
-  if (status == 503) call.response.headers.emplace_back("Retry-After", std::to_string(kRetryAfterSeconds));
+  if (status == 503) call.response.headers.emplace_back("Retry-After", std::to_string(retry_after_s_));
   write();
 }
 
@@ -258,9 +276,9 @@ void HttpsSession::shut_down() {
   expire_after(kDrainMs);
   // Only our half: the close_notify goes out with the answer; waiting for theirs is what drain() does.
   SSL_set_shutdown(stream_.native_handle(), SSL_RECEIVED_SHUTDOWN);
-  stream_.async_shutdown([self = shared_from_this()](ErrorCode) {
+  stream_.async_shutdown([self = shared_from_this()](ErrorCode, size_t) {
     ErrorCode error;
-    beast::get_lowest_layer(self->stream_).socket().shutdown(asio::ip::tcp::socket::shutdown_send, error);
+    self->stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_send, error);
     if (!error) self->drain_raw(kDrainBytesMax);
   });
 }
@@ -270,9 +288,13 @@ void HttpsSession::failed(ErrorCode error) {
   close_now();
 }
 
-void HttpsSession::close_now() {
-  ErrorCode ignored;
-  beast::get_lowest_layer(stream_).socket().close(ignored);
+void HttpsSession::close_now() { stream_.close(); }
+
+void HttpsSession::release_memory() {
+  call.request.headers = {};
+  call.request.body = {};
+  call.response = {};
+  buffer_.shrink_to_fit();
 }
 
 void HttpsSession::close_if_idle() {

@@ -2,7 +2,6 @@
 // the admin credential and says what to do next.
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
-#include <sys/resource.h>
 #include <unistd.h>
 #include <CLI/CLI.hpp>
 
@@ -53,12 +52,19 @@ std::pair<std::string, uint16_t> listen_of(const std::string& text) {
   return {endpoint->host, any_port ? uint16_t{0} : endpoint->port};
 }
 
-// Each connection is a file descriptor; the soft limit of 1,024 would be the first thing a fleet meets.
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
+constexpr size_t kOwnDescriptors = 64;  // database, log, listener, epoll …
+
+// Each connection is a file descriptor; the soft limit of 1,024 would be the first thing a fleet meets. What even the
+// hard limit does not allow is said now, and not found out by the agent that is refused.
+size_t connections_possible(size_t wanted) {
+  const size_t allowed = world::raise_descriptor_limit();
+  if (allowed >= wanted + kOwnDescriptors) return wanted;
+  const size_t possible = allowed > 2 * kOwnDescriptors ? allowed - kOwnDescriptors : kOwnDescriptors;
+  spdlog::warn(
+      "this process may open {} files: at most {} connections at once, not {}; raise it with `ulimit -n {}` or, under "
+      "systemd, LimitNOFILE={}",
+      allowed, possible, wanted, wanted + kOwnDescriptors, wanted + kOwnDescriptors);
+  return possible;
 }
 
 void print_next_steps(const HubHome& home, const std::string& url) {
@@ -95,7 +101,7 @@ void run_hub(const HubCommand& command, HubProbe* probe) {
   options.certificate_pem = home.server.certificate_pem;
   options.key_pem = home.server.key_pem;
   options.ca_pem = home.authority.certificate_pem();
-  raise_descriptor_limit();
+  options.connections_max = connections_possible(options.connections_max);
   const auto server = value_or_exit(world::HttpsServer::listen(std::move(options), service), kFailed);
   const std::string url = world::Endpoint{names.front(), server->port()}.url();
   value_or_exit(write_hub_url(home, url, probe), kFailed);

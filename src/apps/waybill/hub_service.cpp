@@ -77,6 +77,14 @@ world::RoutePolicy HubService::policy(std::string_view method, std::string_view 
   return {.anonymous = true, .known = false};
 }
 
+Admission::Class HubService::class_of(const ServerCall& call) const {
+  const std::string& target = call.request.target;
+  if (target == "/v1/exchange")
+    return wire::brings_records(call.request.body) ? Admission::Class::kRecords : Admission::Class::kControl;
+  if (target == "/v1/enrol" || target == "/v1/renew") return Admission::Class::kEnrolment;
+  return Admission::Class::kControl;
+}
+
 // A damaged or full disk would fill the log at every call: the first fault is told, then every thousandth.
 void HubService::note_fault(const Error& error) {
   if (faults_count_++ % 1'000 == 0) spdlog::error("{} (failed transactions so far: {})", error.text, faults_count_);

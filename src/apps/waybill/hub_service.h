@@ -23,6 +23,7 @@ class HubService final : public world::Service {
       : hub_(std::move(config)), rows_(std::move(rows)), authority_(authority), probe_(probe) {}
 
   world::RoutePolicy policy(std::string_view method, std::string_view path) const override;
+  Admission::Class class_of(const world::ServerCall& call) const override;
   std::vector<std::string> serve(const std::vector<world::ServerCall*>& calls, uint32_t load_permille) override;
   void answered(const world::ServerCall& call) const override;
   std::vector<std::string> tick() override;
