@@ -106,6 +106,7 @@ Status NodeDb::connect() {
   const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
   const int opened = sqlite3_open_v2(path_.c_str(), &database_, flags, nullptr);
   if (opened != SQLITE_OK) return error(opened, "open");
+  share_no_sector(database_);
   // The file may hold anything: its schema may run nothing.
   sqlite3_db_config(database_, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   sqlite3_db_config(database_, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);

@@ -95,6 +95,7 @@ Status SqliteRows::Impl::open() {
       path_.c_str(), &database_,
       SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
   if (opened != SQLITE_OK) return sqlite_error(database_, opened, path_, "open");
+  share_no_sector(database_);
   // Exclusive: one connection, one process; the index of the log then lives in memory and cannot be torn by another.
   WB_CHECK(execute("PRAGMA locking_mode=EXCLUSIVE"));
   WB_CHECK(execute("PRAGMA journal_mode=WAL"));
@@ -113,6 +114,9 @@ Status SqliteRows::Impl::open() {
     return fail(Code::kUnsupported, "hub database ", path_, " was written by a newer Waybill (layout ",
                 std::to_string(version), ", this one knows ", std::to_string(kSchemaVersion),
                 "); start that version, or restore an older backup");
+  // What a crash left in the log goes into the file before anything is written: the log's end may lie within a sector,
+  // and the next frame would share it with a commit that was answered.
+  WB_CHECK(execute("PRAGMA wal_checkpoint(TRUNCATE)"));
   WB_CHECK(execute("BEGIN IMMEDIATE"));
   for (size_t i = 1; i < kTableNames.size(); ++i) {
     const std::string sql = std::string("CREATE TABLE IF NOT EXISTS ") + kTableNames[i] +
