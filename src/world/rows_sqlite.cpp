@@ -69,6 +69,10 @@ class SqliteRows::Impl {
 
   Status open();
   Status execute(const char* sql);
+  // Some faults (disk full, I/O) have rolled back already; then there is nothing to undo and this is no error.
+  void undo() {
+    if (sqlite3_get_autocommit(database_) == 0) sqlite3_exec(database_, "ROLLBACK", nullptr, nullptr, nullptr);
+  }
 
   void fault(int result, std::string_view what) {
     if (!first_fault_.has_value()) first_fault_ = sqlite_error(database_, result, path_, what);
@@ -158,6 +162,7 @@ Result<std::unique_ptr<SqliteRows>> SqliteRows::open(const std::string& path) {
 Status SqliteRows::begin() {
   WB_ASSERT(!impl_->in_transaction_);
   impl_->first_fault_.reset();
+  impl_->undo();  // an earlier rollback may have failed for want of memory
   WB_CHECK(impl_->execute("BEGIN IMMEDIATE"));
   impl_->in_transaction_ = true;
   return ok_status();
@@ -180,9 +185,7 @@ Status SqliteRows::commit() {
 void SqliteRows::rollback() {
   WB_ASSERT(impl_->in_transaction_);
   impl_->in_transaction_ = false;
-  // Some faults (disk full, I/O) have rolled back already; then there is nothing to undo and this is no error.
-  if (sqlite3_get_autocommit(impl_->database_) == 0)
-    sqlite3_exec(impl_->database_, "ROLLBACK", nullptr, nullptr, nullptr);
+  impl_->undo();
 }
 
 bool SqliteRows::faulted() const { return impl_->first_fault_.has_value(); }
