@@ -11,6 +11,7 @@ namespace wb::world {
 namespace {
 
 constexpr int kLayout = 1;  // PRAGMA user_version, since 0.1
+constexpr int kReadsMax = 3;
 constexpr const char* kStateSql =
     "CREATE TABLE state(key TEXT PRIMARY KEY, value BLOB NOT NULL, crc INTEGER NOT NULL) WITHOUT ROWID";
 
@@ -145,6 +146,12 @@ Status NodeDb::check_schema() {
   WB_TRY(const int64_t ours, number(known + ")"));
   if (layout != kLayout || ours != kNodeLanes + 1 || tables != ours)
     return fail(Code::kCorrupt, path_, ": it is a database, but not one of an agent");
+  // The check calls a page damaged also when reading it failed for a moment. What is damaged is so twice.
+  if (quick_check().ok()) return ok_status();
+  return quick_check();
+}
+
+Status NodeDb::quick_check() {
   WB_TRY(const Statement check, prepare("PRAGMA quick_check(1)"));
   const int result = sqlite3_step(check.get());
   if (result != SQLITE_ROW) return error(result, "check");
@@ -217,6 +224,7 @@ Status NodeDb::read_table(NodeTable table, uint8_t lane, StoredState& found, std
     std::string key;
     auto row = row_of(scan.get(), table, lane, &key);
     if (!row) {
+      if (out_of_memory()) return error(SQLITE_NOMEM, "read all rows");
       damaged.push_back(StoreOp{table, std::move(key), {}, true});
       continue;
     }
@@ -247,16 +255,24 @@ Result<StoredState> NodeDb::read_all() {
   return found;
 }
 
-std::optional<StoredRow> NodeDb::load(std::string_view key) {
-  if (!is_record_key(key)) return std::nullopt;
-  const auto lane = static_cast<uint8_t>(key[0]);
-  auto statement = ready(get_record_[lane - 1U], "SELECT seq,value,crc FROM " + records_name(lane) + " WHERE seq=?1");
-  if (!statement.ok()) return std::nullopt;
-  sqlite3_bind_int64(*statement, 1, static_cast<int64_t>(read_u64_be(key.substr(1))));
+Result<std::optional<StoredRow>> NodeDb::load(std::string_view key) {
   std::optional<StoredRow> row;
+  if (!is_record_key(key)) return row;
+  const auto lane = static_cast<uint8_t>(key[0]);
+  WB_TRY(sqlite3_stmt* const statement,
+         ready(get_record_[lane - 1U], "SELECT seq,value,crc FROM " + records_name(lane) + " WHERE seq=?1"));
   std::string ignored;
-  if (sqlite3_step(*statement) == SQLITE_ROW) row = row_of(*statement, NodeTable::kRecords, lane, &ignored);
-  sqlite3_reset(*statement);
+  int result = SQLITE_IOERR;
+  // A sector that cannot be read several times in a row is a damaged one.
+  for (int i = 0; i < kReadsMax && (result & 0xFF) == SQLITE_IOERR; ++i) {
+    sqlite3_reset(statement);
+    sqlite3_bind_int64(statement, 1, static_cast<int64_t>(read_u64_be(key.substr(1))));
+    result = sqlite3_step(statement);
+    if (result == SQLITE_ROW) row = row_of(statement, NodeTable::kRecords, lane, &ignored);
+  }
+  const bool no_memory = (result & 0xFF) == SQLITE_NOMEM || (!row && out_of_memory());
+  sqlite3_reset(statement);
+  if (no_memory) return error(SQLITE_NOMEM, "read a record");
   return row;
 }
 
@@ -295,6 +311,7 @@ bool NodeSalvage::take(sqlite3_stmt* statement, NodeTable table, uint8_t lane) {
   std::string key;
   auto row = NodeDb::row_of(statement, table, lane, &key);
   if (!row) {
+    out_of_memory_ = out_of_memory_ || db_->out_of_memory();
     ++damaged_rows_count_;
     return true;
   }
@@ -308,6 +325,7 @@ bool NodeSalvage::take(sqlite3_stmt* statement, NodeTable table, uint8_t lane) {
 int64_t NodeSalvage::scan(NodeTable table, uint8_t lane, const std::string& sql) {
   clean_end_ = false;
   auto statement = db_->prepare(sql);
+  out_of_memory_ = out_of_memory_ || db_->out_of_memory();
   if (!statement.ok()) return 0;
   int64_t last = 0;
   int result = SQLITE_ROW;
@@ -316,6 +334,7 @@ int64_t NodeSalvage::scan(NodeTable table, uint8_t lane, const std::string& sql)
     if (!take(statement->get(), table, lane)) break;
   }
   clean_end_ = result == SQLITE_DONE;
+  out_of_memory_ = out_of_memory_ || result == SQLITE_NOMEM;
   return last;
 }
 
@@ -332,6 +351,7 @@ void NodeSalvage::read_lane(uint8_t lane) {
       scan(NodeTable::kRecords, lane, select + " WHERE seq>" + std::to_string(low) + " ORDER BY seq DESC");
   if (clean_end_) return;
   auto probe = db_->prepare(select + " WHERE seq=?1");
+  out_of_memory_ = out_of_memory_ || db_->out_of_memory();
   if (!probe.ok()) return;
   // Where the other end is not known, a long run of misses is taken for it.
   const int64_t end = low + static_cast<int64_t>(kProbesMax);

@@ -42,7 +42,8 @@ class NodeDb {
   bool rollback();  // false: the connection is of no use any more
   // Everything whose CRC matches; what does not is erased and counted.
   Result<StoredState> read_all();
-  std::optional<StoredRow> load(std::string_view record_key);  // with the whole value
+  // With the whole value. nullopt: it is not there, or damaged. An error (no memory) says nothing about the row.
+  Result<std::optional<StoredRow>> load(std::string_view record_key);
   uint64_t file_bytes();
   uint64_t used_bytes();
   Status checkpoint() { return execute("PRAGMA wal_checkpoint(TRUNCATE)"); }
@@ -57,12 +58,14 @@ class NodeDb {
   Status connect();
   Status configure(const Limits& limits);
   Status check_schema();
+  Status quick_check();
   Status execute(const std::string& sql);
   Result<Statement> prepare(const std::string& sql);
   Result<sqlite3_stmt*> ready(Statement& slot, const std::string& sql);
   Result<int64_t> number(const std::string& sql);
   Error error(int result, std::string_view what) const;
   Status read_table(NodeTable table, uint8_t lane, StoredState& found, std::vector<StoreOp>& damaged);
+  bool out_of_memory() const { return sqlite3_errcode(database_) == SQLITE_NOMEM; }
   static std::optional<StoredRow> row_of(sqlite3_stmt* statement, NodeTable table, uint8_t lane, std::string* key_out);
 
   std::string path_;
@@ -81,6 +84,8 @@ class NodeSalvage {
   // The rows that are intact; whole values. Bounded by what a store of `bytes_max` can hold.
   std::vector<StoreOp> read(uint64_t bytes_max);
   uint64_t damaged_rows_count() const { return damaged_rows_count_; }
+  // No memory: what was read is no measure of what is there.
+  bool out_of_memory() const { return out_of_memory_; }
 
  private:
   void read_state();
@@ -93,6 +98,7 @@ class NodeSalvage {
   uint64_t bytes_left_ = 0;
   uint64_t damaged_rows_count_ = 0;
   bool clean_end_ = false;
+  bool out_of_memory_ = false;
 };
 
 }  // namespace wb::world

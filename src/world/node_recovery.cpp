@@ -98,6 +98,9 @@ Result<uint64_t> salvage(const Names& names, const NodeDb::Limits& limits, bool 
   if (readable) {
     NodeSalvage reader(names.db);
     rows = reader.read(limits.file_bytes_max);
+    if (reader.out_of_memory())
+      return fail(Code::kUnavailable, names.db,
+                  " is damaged, and there is too little memory to read what is left of it");
     damaged += reader.damaged_rows_count();
   }
   {

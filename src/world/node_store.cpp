@@ -55,6 +55,8 @@ struct NodeStore::Impl {
   std::optional<Error> commit(const Ticket* first, size_t count);
   std::optional<Error> check_room(const Ticket* first, size_t count);
   void perform(std::deque<Ticket> group);
+  Result<std::vector<StoredRow>> read(const std::vector<std::string>& keys);
+  Status reopen_if_needed();
   void fail_from(uint64_t number, Error error);
   void refresh_sizes();
 
@@ -162,10 +164,7 @@ void NodeStore::Impl::run() {
       const Load load = std::move(loads.front());
       loads.pop_front();
       guard.unlock();
-      std::vector<StoredRow> rows;
-      for (const std::string& key : load.keys)
-        if (auto row = db == nullptr ? std::nullopt : db->load(key)) rows.push_back(std::move(*row));
-      load.on_loaded(std::move(rows));
+      load.on_loaded(read(load.keys));
       guard.lock();
     } else if (stopping) {
       return;
@@ -184,6 +183,25 @@ void NodeStore::Impl::perform(std::deque<Ticket> group) {
   }
   if (stored > 0) on_completion(Completion{tickets[stored - 1].number, std::nullopt});
   if (error) fail_from(tickets[stored].number, std::move(*error));
+}
+
+Result<std::vector<StoredRow>> NodeStore::Impl::read(const std::vector<std::string>& keys) {
+  WB_CHECK(reopen_if_needed());
+  std::vector<StoredRow> rows;
+  for (const std::string& key : keys) {
+    WB_TRY(std::optional<StoredRow> row, db->load(key));
+    if (row) rows.push_back(std::move(*row));
+  }
+  return rows;
+}
+
+// After a rollback that failed the connection is of no use; the file is.
+Status NodeStore::Impl::reopen_if_needed() {
+  if (!reopen) return ok_status();
+  db.reset();
+  WB_TRY(db, NodeDb::open(options.data_dir.string() + "/outbox.db", limits()));
+  reopen = false;
+  return ok_status();
 }
 
 void NodeStore::Impl::fail_from(uint64_t number, Error error) {
@@ -214,13 +232,7 @@ std::optional<Error> NodeStore::Impl::check_room(const Ticket* first, size_t cou
 }
 
 std::optional<Error> NodeStore::Impl::commit(const Ticket* first, size_t count) {
-  if (reopen) {
-    db.reset();
-    auto opened = NodeDb::open(options.data_dir.string() + "/outbox.db", limits());
-    if (!opened.ok()) return opened.error();
-    db = std::move(*opened);
-    reopen = false;
-  }
+  if (const Status usable = reopen_if_needed(); !usable.ok()) return usable.error();
   if (auto full = check_room(first, count)) return full;
   Status status = db->begin();
   for (size_t i = 0; i < count && status.ok(); ++i)

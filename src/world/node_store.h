@@ -52,8 +52,9 @@ class NodeStore {
                                  // next open repairs; else I/O
   };
   using OnCompletion = std::function<void(Completion)>;
-  // Rows that were found intact, with their whole values; those missing or damaged are absent.
-  using OnLoaded = std::function<void(std::vector<StoredRow>)>;
+  // Rows that were found intact, with their whole values; those missing or damaged are absent. An error (no memory)
+  // says nothing about the rows: load them later.
+  using OnLoaded = std::function<void(Result<std::vector<StoredRow>>)>;
 
   struct Stats {
     uint64_t commits = 0;

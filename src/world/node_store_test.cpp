@@ -101,9 +101,9 @@ struct Session {
   std::vector<StoredRow> load(std::vector<std::string> keys) {
     std::vector<StoredRow> rows;
     bool done = false;
-    store->load(std::move(keys), [&](std::vector<StoredRow> got) {
+    store->load(std::move(keys), [&](Result<std::vector<StoredRow>> got) {
       const std::lock_guard guard(mutex);
-      rows = std::move(got);
+      rows = std::move(got).value();
       done = true;
       changed.notify_all();
     });

@@ -355,9 +355,10 @@ void Runner::give_up_waiting() {
 }
 
 void Runner::perform(agent::LoadRows&& effect) {
-  store_->load(std::move(effect.keys), [this, id = effect.id](std::vector<StoredRow> rows) {
+  store_->load(std::move(effect.keys), [this, id = effect.id](Result<std::vector<StoredRow>> rows) {
     reached(probe_, AgentStep::kRowsLoaded);
-    post_event(agent::RowsLoaded{id, std::move(rows)});
+    if (!rows.ok()) return post_event(agent::RowsLoaded{id, {}, rows.error()});
+    post_event(agent::RowsLoaded{id, std::move(rows).value()});
   });
 }
 

@@ -95,7 +95,8 @@ struct StoreFailed {
 struct RowsLoaded {
   uint64_t id = 0;
   std::vector<StoredRow> rows;
-};  // in key order; a missing row was damaged
+  std::optional<Error> error = {};  // they could not be read now, which says nothing about them
+};                                  // in key order; a missing row was damaged
 struct ExchangeDone {
   uint64_t id = 0;
   Bytes response;

@@ -71,6 +71,11 @@ void Agent::Core::proceed() {
 
 void Agent::Core::on(agent::RowsLoaded&& loaded) {
   if (!outgoing_ || outgoing_->load_id != loaded.id || outgoing_->sent) return;
+  if (loaded.error) {  // control goes without them; a later exchange asks for the same records again
+    log(agent::Log::Level::kWarning, "store: " + loaded.error->text + "; the records go with a later exchange");
+    give_back(std::exchange(outgoing_->plan, {}));
+    return send({});
+  }
   std::map<std::string_view, std::string_view> rows;
   for (const StoredRow& row : loaded.rows) rows[row.key] = row.value;
   std::vector<sync::StreamPartView> parts;
