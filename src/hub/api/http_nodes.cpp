@@ -128,6 +128,13 @@ Response list_nodes(const Context& context) {
   return json_response(200, {{"nodes", list}, {"next_cursor", next}, {"as_of_ms", context.now.unix_ms}});
 }
 
+// As it now is. Not there if reading failed: then nothing of this transaction will have happened.
+Response node_response(const Context& context, const std::string& id) {
+  const auto node = find_node(context.rows, id);
+  if (!node) return error_of(fail(Code::kUnavailable, "node ", id, " cannot be read; try again"));
+  return json_response(200, node_page(context, *node));
+}
+
 Response patch_labels(const Context& context, const std::string& id) {
   const Json body = Json::parse(context.request.body, nullptr, false);
   if (body.is_discarded() || !body.is_object())
@@ -139,7 +146,7 @@ Response patch_labels(const Context& context, const std::string& id) {
     changes.emplace_back(key, value.is_null() ? std::nullopt : std::optional(*value.get_ptr<const std::string*>()));
   }
   WB_HTTP_CHECK(context.hub.set_labels(context.rows, context.now, id, changes, context.actor()));
-  return json_response(200, node_page(context, *find_node(context.rows, id)));
+  return node_response(context, id);
 }
 
 Json events_json(const Context& context, const std::string& subject) {
@@ -246,7 +253,7 @@ Response nodes(const Context& context) {
   if (context.path[3] == "revoke") {
     if (!context.is("POST")) return method_not_allowed("POST");
     WB_HTTP_CHECK(context.hub.revoke_node(context.rows, context.now, id, context.actor()));
-    return json_response(200, node_page(context, *find_node(context.rows, id)));
+    return node_response(context, id);
   }
   return not_found(context);
 }

@@ -331,6 +331,15 @@ Result<RolloutStart> to_start(Rows& rows, const Hub::RolloutSpec& spec, int64_t 
 }
 }  // namespace
 
+namespace {
+// As the scan has left it. Not there if reading failed: then nothing of this transaction will have happened.
+Result<pb::Rollout> as_stored(Rows& rows, std::string_view id) {
+  auto rollout = find_rollout(rows, id);
+  if (!rollout) return fail(Code::kUnavailable, "rollout ", id, " cannot be read; try again");
+  return std::move(*rollout);
+}
+}  // namespace
+
 Result<Hub::RolloutPlan> Hub::plan_rollout(Rows& rows, Moment now, const RolloutSpec& spec) {
   WB_TRY(const RolloutStart start, to_start(rows, spec, config_.dark_after_ms));
   WB_TRY(const RolloutCensus census, hub::plan_rollout(now, start, fleet_of(rows)));
@@ -347,7 +356,7 @@ Result<pb::Rollout> Hub::start_rollout(Rows& rows, Moment now, const RolloutSpec
   WB_TRY(const pb::Rollout rollout, hub::start_rollout(rows, now, start, fleet_of(rows), news));
   apply(rows, now, news, spec.actor);
   (void)scan_if_due(rows, now, true);
-  return *find_rollout(rows, rollout.id());
+  return as_stored(rows, rollout.id());
 }
 
 Result<pb::Rollout> Hub::command_rollout(Rows& rows, Moment now, std::string_view id, RolloutCommand what,
@@ -356,7 +365,7 @@ Result<pb::Rollout> Hub::command_rollout(Rows& rows, Moment now, std::string_vie
   WB_TRY(const pb::Rollout rollout, command(rows, now, id, static_cast<RolloutAction>(what), actor, news));
   apply(rows, now, news, actor);
   (void)scan_if_due(rows, now, true);
-  return *find_rollout(rows, rollout.id());
+  return as_stored(rows, rollout.id());
 }
 static_assert(static_cast<int>(Hub::RolloutCommand::kAbortAndRollBack) ==
               static_cast<int>(RolloutAction::kAbortAndRollBack));

@@ -223,5 +223,41 @@ TEST_F(HubTest, WithAShortDarkTimeNodesAreAskedToComeSooner) {  // F3: who is he
   EXPECT_EQ(call(node, report).hold_ms, 4'000U);
 }
 
+// From read `reads_left` on nothing is found, as behind a database that cannot read.
+class FailingRows final : public Rows {
+ public:
+  FailingRows(Rows& real, uint64_t reads_left) : real_(real), reads_left_(reads_left) {}
+  std::optional<std::string> get(Table table, std::string_view key) override {
+    return works() ? real_.get(table, key) : std::nullopt;
+  }
+  void put(Table table, std::string_view key, std::string_view value) override { real_.put(table, key, value); }
+  void erase(Table table, std::string_view key) override { real_.erase(table, key); }
+  void scan(Table table, std::string_view prefix, std::string_view from,
+            const std::function<bool(std::string_view, std::string_view)>& visit) override {
+    if (works()) real_.scan(table, prefix, from, visit);
+  }
+  bool works() { return reads_left_ > 0 && reads_left_-- > 0; }
+
+ private:
+  Rows& real_;
+  uint64_t reads_left_;
+};
+
+TEST_F(HubTest, ADatabaseThatStopsReadingIsAnErrorNotTheEnd) {
+  (void)enrol("n1");
+  push("1");
+  bool ended = false;
+  for (uint64_t reads = 0; reads < 200 && !ended; ++reads) {
+    MemoryRows copy = rows;
+    FailingRows failing(copy, reads);
+    const auto started = hub.start_rollout(failing, now, {.release = "pump@1", .actor = "ada"});
+    ended = started.ok() && failing.works();
+    MemoryRows other = rows;
+    FailingRows labels(other, reads);
+    (void)hub.set_labels(labels, now, "n1", {{"site", "metz"}}, "ada");
+  }
+  EXPECT_TRUE(ended);
+}
+
 }  // namespace
 }  // namespace wb::hub
