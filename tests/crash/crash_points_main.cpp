@@ -1,0 +1,216 @@
+// wb_crash_points: cuts the power of the node's and the hub's store at every operation of many workloads, fails each of
+// their calls, and prints one table. See docs/operations/crash-points.md.
+//
+// Workloads are shared out among --jobs processes by moment: an assertion or a crash of the product in one of them is a
+// violation of the moment it stood at.
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/crash/crash_points.h"
+#include "tests/crash/recording_vfs.h"
+
+namespace wb::crash {
+namespace {
+
+constexpr size_t kTextMax = 600;
+constexpr uint32_t kJobsMax = 64;
+
+struct Options {
+  std::string only;  // part of a workload's name
+  std::string parts = "cuts,faults";
+  uint64_t random = 0;  // so many random workloads
+  uint64_t seed = 1;
+  uint32_t variants = 8;
+  uint64_t stride = 1;  // of the cuts
+  uint64_t fault_stride = 1;
+  uint64_t nested_every = 64;
+  uint32_t jobs = 2;
+  bool list = false;
+};
+
+// What a job tells its parent, in memory that both see.
+struct Report {
+  uint64_t operations, points, nested_points, calls_most, violations;
+  char where[kTextMax];
+  char first[Tally::kFirstMax][kTextMax];
+  uint32_t first_count;
+  bool done;
+};
+
+void copy_text(char* out, const std::string& text) {
+  const size_t size = std::min(text.size(), kTextMax - 1);
+  std::memcpy(out, text.data(), size);
+  out[size] = '\0';
+}
+
+void write_report(Report& report, const Tally& tally) {
+  report.operations = tally.operations;
+  report.points = tally.points;
+  report.nested_points = tally.nested_points;
+  report.calls_most = tally.calls_most;
+  report.violations = tally.violations;
+  report.first_count = static_cast<uint32_t>(tally.first.size());
+  for (size_t i = 0; i < tally.first.size(); ++i) copy_text(report.first[i], tally.first[i]);
+}
+
+Tally read_report(const Report& report) {
+  Tally tally;
+  tally.operations = report.operations;
+  tally.points = report.points;
+  tally.nested_points = report.nested_points;
+  tally.calls_most = report.calls_most;
+  tally.violations = report.violations;
+  for (uint32_t i = 0; i < report.first_count; ++i) tally.first.emplace_back(report.first[i]);
+  return tally;
+}
+
+using Work = std::function<Tally(const Plan& plan, const Progress& progress)>;
+
+// Runs the work in plan.jobs processes and adds up.
+Tally share(const Plan& plan, const Work& work) {
+  const size_t bytes = sizeof(Report) * plan.jobs;
+  auto* reports =
+      static_cast<Report*>(::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  std::vector<pid_t> children;
+  std::fflush(stdout);
+  for (uint32_t job = 0; job < plan.jobs; ++job) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      Plan mine = plan;
+      mine.job = job;
+      Report& report = reports[job];
+      write_report(report, work(mine, [&report](const std::string& where, const Tally& tally) {
+                     copy_text(report.where, where);
+                     report.points = tally.points;
+                   }));
+      report.done = true;
+      ::_exit(0);
+    }
+    children.push_back(child);
+  }
+  Tally sum;
+  for (uint32_t job = 0; job < plan.jobs; ++job) {
+    int status = 0;
+    (void)::waitpid(children[job], &status, 0);
+    const uint64_t operations = sum.operations;
+    sum.add(read_report(reports[job]));
+    sum.operations = std::max(operations, reports[job].operations);  // every job ran the same ones
+    if (!reports[job].done)
+      sum.violate(std::string(reports[job].where) + ": the process died (" +
+                  (WIFSIGNALED(status) ? ::strsignal(WTERMSIG(status)) : "exit") + ")");
+  }
+  ::munmap(reports, bytes);
+  return sum;
+}
+
+double seconds_since(std::chrono::steady_clock::time_point then) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - then).count();
+}
+
+class Table {
+ public:
+  explicit Table(const Options& options) : options_(options) {
+    std::printf("%-66s %10s %10s %9s %10s\n", "workload", "operations", "points", "points/s", "violations");
+  }
+  void row(const std::string& name, const char* part, const Plan& plan, const Work& work) {
+    const bool terminal = ::isatty(STDERR_FILENO) != 0;
+    if (terminal) std::fprintf(stderr, "\r\033[K%llu points so far · %s", count(sum_.points), name.c_str());
+    const auto began = std::chrono::steady_clock::now();
+    const Tally tally = share(plan, work);
+    const double took = seconds_since(began);
+    if (terminal) std::fprintf(stderr, "\r\033[K");
+    std::printf("%-66s %10llu %10llu %9.0f %10llu\n", name.c_str(), count(tally.operations), count(tally.points),
+                took > 0 ? static_cast<double>(tally.points) / took : 0, count(tally.violations));
+    for (const std::string& text : tally.first) std::printf("    %s\n", text.c_str());
+    if (tally.violations > 0 && repeat_.empty()) {
+      repeat_ = "wb_crash_points --parts " + std::string(part) + " --only '" + name + "' --seed " +
+                std::to_string(options_.seed) + " --variants " + std::to_string(options_.variants) + " --jobs 1";
+      const std::string random_prefix = " of seed ";
+      if (const size_t at = name.find(random_prefix); at != std::string::npos)
+        repeat_ = "wb_crash_points --parts " + std::string(part) + " --random-seed " +
+                  name.substr(at + random_prefix.size()) + " --jobs 1";
+    }
+    std::fflush(stdout);
+    sum_.add(tally);
+    ++rows_;
+  }
+  int close(double took) const {
+    std::printf("crash points: %llu points (%llu within a recovery) of %llu rows in %.0f s, %llu violations\n",
+                count(sum_.points), count(sum_.nested_points), count(rows_), took, count(sum_.violations));
+    if (!repeat_.empty()) std::printf("the first one again: %s\n", repeat_.c_str());
+    return sum_.violations > 0 || sum_.points == 0 ? 1 : 0;
+  }
+
+ private:
+  static unsigned long long count(uint64_t value) { return static_cast<unsigned long long>(value); }
+  const Options& options_;
+  Tally sum_;
+  uint64_t rows_ = 0;
+  std::string repeat_;
+};
+
+int run(const Options& options, const std::vector<uint64_t>& random_seeds) {
+  install_recording_vfs();
+  const auto began = std::chrono::steady_clock::now();
+  Table table(options);
+  Plan plan;
+  plan.variants = options.variants;
+  plan.nested_every = options.nested_every;
+  plan.jobs = options.jobs;
+  plan.seed = options.seed;
+  std::vector<std::unique_ptr<Subject>> subjects;
+  if (random_seeds.empty()) subjects = named_subjects();
+  for (const uint64_t seed : random_seeds) subjects.push_back(random_subject(seed));
+  for (uint64_t i = 0; i < options.random; ++i) subjects.push_back(random_subject(options.seed * 1'000'000 + i));
+  if (options.list) {
+    for (const auto& subject : subjects) std::printf("%s\n", subject->name().c_str());
+    return 0;
+  }
+  for (const auto& subject : subjects) {
+    if (subject->name().find(options.only) == std::string::npos) continue;
+    if (options.parts.find("cuts") != std::string::npos) {
+      plan.stride = options.stride;
+      table.row(subject->name(), "cuts", plan,
+                [&subject](const Plan& mine, const Progress& progress) { return cut_power(*subject, mine, progress); });
+    }
+    if (options.parts.find("faults") != std::string::npos) {
+      plan.stride = options.fault_stride;
+      table.row(
+          subject->name() + " (failing calls)", "faults", plan,
+          [&subject](const Plan& mine, const Progress& progress) { return fail_calls(*subject, mine, progress); });
+    }
+  }
+  return table.close(seconds_since(began));
+}
+
+}  // namespace
+}  // namespace wb::crash
+
+int main(int argc, char** argv) {
+  CLI::App app{"Cuts the power of the node's and the hub's store at every operation of many workloads, and more."};
+  wb::crash::Options options;
+  std::vector<uint64_t> random_seeds;
+  app.add_option("--only", options.only, "workloads whose name contains this");
+  app.add_option("--parts", options.parts, "of: cuts,faults");
+  app.add_option("--random", options.random, "how many random workloads beside the named ones");
+  app.add_option("--random-seed", random_seeds, "only the random workloads of these seeds");
+  app.add_option("--seed", options.seed, "of the disks that the cuts leave, and of the random workloads");
+  app.add_option("--variants", options.variants, "disks per moment")->check(CLI::Range(1U, 1'000U));
+  app.add_option("--stride", options.stride, "cut at every n-th moment")->check(CLI::Range(1U, 1'000'000U));
+  app.add_option("--fault-stride", options.fault_stride, "fail every n-th call")->check(CLI::Range(1U, 1'000'000U));
+  app.add_option("--nested-every", options.nested_every, "cut again in the recovery of every n-th point; 0 = never");
+  app.add_option("--jobs", options.jobs, "processes")->check(CLI::Range(1U, wb::crash::kJobsMax));
+  app.add_flag("--list", options.list, "print the names of the workloads");
+  CLI11_PARSE(app, argc, argv);
+  return wb::crash::run(options, random_seeds);
+}
