@@ -54,7 +54,8 @@ void Deploy::on(const Wake&) {
 
 void Deploy::save(Then then) {
   const Journal* before = pending_.empty() ? &durable_ : &pending_.back().journal;
-  if (journal_.damaged_rows > 0 && next_ticket_ == 1) before = nullptr;  // damaged rows are overwritten, not met again
+  // Damaged rows are overwritten, not met again; and what was deduced must not depend on rows that may go.
+  if ((journal_.damaged_rows > 0 || journal_.desired_is_deduced) && next_ticket_ == 1) before = nullptr;
   std::vector<StoreOp> ops = journal_ops(journal_, before);
   if (ops.empty() && pending_.empty()) return perform(then, epoch_);
   pending_.push_back(Pending{0, journal_, then, epoch_});

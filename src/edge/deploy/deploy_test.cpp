@@ -287,6 +287,20 @@ TEST_F(DeployTest, ADamagedJournalRowCostsOneFact) {
   }
 }
 
+// The store sets a damaged row aside, so the machine meets it as missing. What it deduces from the others instead must
+// not go with them.
+TEST_F(DeployTest, ADeducedGenerationIsWrittenDown) {  // U5
+  node.rows.erase("deploy/desired");
+  node.power_cut();
+  node.hub_is_there = false;
+  EXPECT_TRUE(node.with(0, 2).live());
+  EXPECT_EQ(node.view().desired_generation, 1U);
+  node.rows.erase("deploy/committed");
+  node.power_cut();
+  EXPECT_TRUE(node.with(0, 2).live());
+  EXPECT_EQ(node.view().desired_generation, 1U);
+}
+
 // R1, T3: with a store that cannot write, a failing candidate is dropped all the same; nothing durable is claimed.
 TEST_F(DeployTest, AFullDiskStopsNeitherTheDropNorTheReport) {
   const std::string v2 = node.add("2", {false, false, test_scores(10, {80}, 97, 2)}, kGood);

@@ -122,7 +122,10 @@ Journal parse_journal(const std::vector<StoredRow>& rows) {
   // Without its row, the newest assignment that is still known is the floor: generations never go back (U5).
   for (const Slot* slot :
        {journal.candidate ? &journal.candidate->slot : nullptr, journal.committed ? &*journal.committed : nullptr})
-    if (slot != nullptr && slot->desired.generation() > journal.desired.generation()) journal.desired = slot->desired;
+    if (slot != nullptr && slot->desired.generation() > journal.desired.generation()) {
+      journal.desired = slot->desired;
+      journal.desired_is_deduced = true;
+    }
   return journal;
 }
 

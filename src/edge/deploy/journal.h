@@ -46,6 +46,7 @@ struct Journal {
   std::optional<Candidate> candidate;
   std::vector<wire::Quarantined> quarantined;  // oldest first
   uint64_t damaged_rows = 0;                   // not persisted: seen by parse()
+  bool desired_is_deduced = false;             // not persisted: its row is missing, and must be written
 
   // The entry that forbids this assignment, or nullptr.
   const wire::Quarantined* forbids(const wire::Desired& wanted) const;
