@@ -11,6 +11,7 @@ constexpr std::string_view kIncarnation = "agent/incarnation";
 constexpr std::string_view kBoot = "agent/boot";
 constexpr std::string_view kSeed = "agent/seed";
 constexpr std::string_view kCounters = "agent/counters";
+constexpr std::string_view kBudget = "agent/budget";
 constexpr std::string_view kSchema = "schema/";
 constexpr std::string_view kPosition = "source/";
 
@@ -35,6 +36,11 @@ Result<std::unique_ptr<Agent::Core>> Agent::Core::open(AgentConfig config, const
   core->count_outbox(core->durable_counters_);
   core->local_ = std::move(local);
 
+  // Until something serves, what served last says how much may go; if that was lost with a damaged row, nothing (B2).
+  if (core->budget_bytes_per_day_)
+    core->outbox_.set_budget(*core->budget_bytes_per_day_);
+  else if (core->boot_ > 0)
+    core->outbox_.set_budget(0);
   ++core->boot_;
   core->counters_.set_boots(core->boot_);
   core->opening_ops_.push_back(put(kBoot, key_u64(core->boot_)));
@@ -55,6 +61,7 @@ void Agent::Core::read_state(const StoredState& found) {
     if (row.key == kIncarnation && row.value.size() == 16) incarnation_ = row.value;
     if (row.key == kBoot && row.value.size() == 8) boot_ = read_u64_be(row.value);
     if (row.key == kSeed && row.value.size() == 8) seed_ = read_u64_be(row.value);
+    if (row.key == kBudget && row.value.size() == 8) budget_bytes_per_day_ = read_u64_be(row.value);
     if (row.key == kCounters && !counters_.ParseFromString(row.value)) counters_.Clear();
     if (row.key.rfind(kPosition, 0) == 0) positions_[row.key.substr(kPosition.size())] = row.value;
     if (row.key.rfind(kSchema, 0) == 0) {
@@ -65,11 +72,20 @@ void Agent::Core::read_state(const StoredState& found) {
   durable_counters_ = counters_;
 }
 
+// Records wait until it is durable: a crash must not leave more to spend than this.
+void Agent::Core::set_budget(uint64_t bytes_per_day) {
+  outbox_.set_budget(bytes_per_day);
+  if (budget_bytes_per_day_ == bytes_per_day) return;
+  budget_bytes_per_day_ = bytes_per_day;
+  opening_ticket_ = store({put(kBudget, key_u64(bytes_per_day))});
+}
+
 // Also called while opening: then the ops go with the first ticket.
 void Agent::Core::new_incarnation() {
   incarnation_.clear();
   append_u64_be(incarnation_, prng_.next());
   append_u64_be(incarnation_, prng_.next());
+  incarnation_is_new_ = true;
   std::vector<StoreOp> ops{put(kIncarnation, incarnation_)};
   if (boot_ > 0 && next_ticket_ > 1) {
     outbox_.rebase(ops);
@@ -82,7 +98,8 @@ void Agent::Core::new_incarnation() {
 
 void Agent::Core::on(agent::Opened&&) {
   offline_since_ = now_.mono;
-  identity_ticket_ = store(std::exchange(opening_ops_, {}));
+  opening_ticket_ = store(std::exchange(opening_ops_, {}));
+  if (incarnation_is_new_) identity_ticket_ = opening_ticket_;
   if (damaged_rows_ > 0)
     log(agent::Log::Level::kWarning, "the store had " + std::to_string(damaged_rows_) +
                                          " damaged rows: they were set aside, "

@@ -124,6 +124,24 @@ TEST_F(AgentTest, ControlGoesWhileTheStoreFails) {  // R1
   EXPECT_FALSE(accepted(1));
 }
 
+TEST_F(AgentTest, ControlGoesThoughTheStoreTookNothingSinceTheStart) {  // R1
+  send(1, {11});
+  settle();
+  boot();
+  fail_store();
+  for (int i = 0; i < 100 && exchanges.empty(); ++i) {
+    ASSERT_NE(wake_at, kNever);
+    wake();
+    if (!submitted.empty()) fail_store();
+  }
+  ASSERT_FALSE(exchanges.empty());
+  EXPECT_EQ(requests.back().streams_size(), 0);  // records wait until this boot is noted (T4)
+  answer();
+  EXPECT_EQ(view().sync.answers, 1U);
+  drain();
+  EXPECT_EQ(effects.size(), 1U);
+}
+
 TEST_F(AgentTest, AnExchangeThatWaitsForAFailingStoreGoesWithoutItsRecords) {  // R1, B2
   const uint64_t before = view().outbox.budget_left_bytes;
   send(1, {11});

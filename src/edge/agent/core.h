@@ -87,6 +87,7 @@ class Agent::Core {
   Result<std::unique_ptr<Pipeline>> build(const wire::Release& release);
   Result<std::unique_ptr<Pipeline>> build_local(const LocalPipeline& local);
   void serve_again();  // what serves has changed
+  void set_budget(uint64_t bytes_per_day);
   void feed_scores();
   void notice_report_change();
 
@@ -102,6 +103,7 @@ class Agent::Core {
   std::string incarnation_;
   uint64_t boot_ = 0;
   uint64_t seed_ = 0;
+  std::optional<uint64_t> budget_bytes_per_day_;  // of what served last
   uint64_t damaged_rows_ = 0;
   std::vector<StoreOp> opening_ops_;
   std::optional<LocalPipeline> local_;
@@ -150,7 +152,12 @@ class Agent::Core {
   };
   std::optional<Outgoing> outgoing_;
   uint64_t next_load_id_ = 1;
-  uint64_t identity_ticket_ = 0;  // the incarnation that an exchange names must be durable
+  // The incarnation that an exchange names must be durable; before records go, so must all that was found out at the
+  // start, and the budget. A node whose store takes nothing from the start still reports and hears what it should run
+  // (R1).
+  uint64_t identity_ticket_ = 0;
+  uint64_t opening_ticket_ = 0;
+  bool incarnation_is_new_ = false;
   bool online_ = false;
   std::string hub_error_;  // of the last exchange, "" = it was answered
   Instant offline_since_;

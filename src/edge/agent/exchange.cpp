@@ -34,6 +34,7 @@ void Agent::Core::prepare(const sync::SendExchange& wanted) {
   if (wanted.record_bytes_max > 0 && !store_failing_ && pending_.size() < agent::kPendingStoresMax) {
     std::vector<StoreOp> ops;
     outgoing_->plan = outbox_.plan(now_.mono, {wanted.record_bytes_max, limits::kRecordsPerExchangeMax / 4}, ops);
+    if (!outgoing_->plan.empty()) outgoing_->ticket = std::max(identity_ticket_, opening_ticket_);
     if (!ops.empty()) outgoing_->ticket = store(std::move(ops));
   }
   proceed();

@@ -119,9 +119,10 @@ Result<std::unique_ptr<Pipeline>> Agent::Core::build_local(const LocalPipeline& 
 void Agent::Core::serve_again() {
   ++epoch_;
   const Pipeline* serves = serving();
-  outbox_.set_budget(serves != nullptr && serves->budget_bytes_per_day() > 0
-                         ? static_cast<uint64_t>(serves->budget_bytes_per_day())
-                         : outbox::kNoBudget);
+  // With nothing to serve, what waits goes on under the last budget; it is not suddenly without one (B2).
+  if (serves != nullptr)
+    set_budget(serves->budget_bytes_per_day() > 0 ? static_cast<uint64_t>(serves->budget_bytes_per_day())
+                                                  : outbox::kNoBudget);
   effects_.push_back(agent::Serve{epoch_});
 }
 

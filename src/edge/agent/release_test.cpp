@@ -99,6 +99,25 @@ TEST_F(ReleaseTest, ACandidateThatServesGivesWayToAShadow) {
   EXPECT_TRUE(agent().serving()->input_schema() == batch(0, {}).batch.schema);
 }
 
+TEST_F(ReleaseTest, WithNothingToServeTheLastBudgetHolds) {  // B2
+  constexpr uint64_t kBudget = 1U << 20;                     // of the test pipeline
+  run_first();
+  for (auto& [digest, slot] : slots) slot.first[0] ^= 1;
+  boot();
+  settle();
+  ASSERT_TRUE(view().deploy.safe_mode);
+  EXPECT_GT(view().outbox.budget_left_bytes, 0U);
+  EXPECT_LE(view().outbox.budget_left_bytes, kBudget);
+  rows.erase({NodeTable::kState, "agent/budget"});  // its row was damaged: nothing goes until a release says how much
+  boot();
+  EXPECT_EQ(view().outbox.budget_left_bytes, 0U);
+  contact();
+  send(next_++, {11, 12, 13});
+  settle();
+  ASSERT_EQ(view().deploy.running_name, "pump@1");
+  EXPECT_GT(view().outbox.budget_left_bytes, 0U);
+}
+
 TEST_F(ReleaseTest, AReleaseThatDoesNotBuildIsRefusedByName) {
   run_first();
   want(2, "2", "no name");
