@@ -26,7 +26,7 @@ wb_map(hub/registry    pure  USES base record wire engine                       
 wb_map(hub/rollout     pure  USES base record wire                                       THIRD protobuf)
 wb_map(hub/dispatch    pure  USES base record wire                                       THIRD protobuf)
 wb_map(hub/api         pure  USES base record wire engine hub/ingest hub/telemetry hub/registry hub/rollout
-                                  hub/dispatch                                           THIRD protobuf json DOORS hub.h http.h)
+                                  hub/dispatch                                           THIRD protobuf json DOORS hub.h http.h audit.h)
 wb_map(sim             pure  USES base record wire engine edge/agent edge/deploy hub/api hub/ingest hub/telemetry
                                   hub/registry hub/rollout hub/dispatch                  THIRD protobuf
                                   DOORS coverage.h faults.h script.h)

@@ -1,7 +1,8 @@
-// The checkers. Each names the promise it decides; all look at what the cores say of themselves and at what the
-// simulated world knows better.
+// The checkers that need to see the hub or more than one device. Each names the promise it decides.
 #include <algorithm>
 
+#include "base/typed_rows.h"
+#include "hub/api/audit.h"
 #include "hub/ingest/ingest.h"
 #include "hub/rollout/rollout.h"
 #include "sim/fleet.h"
@@ -9,148 +10,57 @@
 namespace wb::sim {
 namespace {
 
-constexpr uint64_t kBudgetBytesPerDay = 64U << 10;    // as in the simulated pipeline
-constexpr int64_t kSettledNs = 1'800 * kNsPerSecond;  // longer than any answer or start takes, with stores that fail
-constexpr uint32_t kBusyMax = 12;
+constexpr int64_t kContactMs = 30'000;  // hub::HubConfig::next_contact_ms
+constexpr uint64_t kEarlyRetries = 4;   // the allowance that a node starts with, and one more
 
 }  // namespace
 
 void Fleet::violate(const std::string& promise, const std::string& text) {
+  ++report_.violations_count;
   if (report_.violations.size() < Report::kViolationsMax)
     report_.violations.push_back({promise, text, clock_.now_ms()});
 }
 
-// B2: record bytes on the air within one day of running time. A day begins with the first bytes after the last one
-// ended; two adjacent windows of the node's own day may overlap one of ours, hence the factor of two.
-// A node restored from an old disk image has forgotten what it had spent: nothing is decided about it.
-void SimNode::count_budget(uint64_t record_bytes) {
-  if (record_bytes == 0) return;
-  const int64_t now_ns = fleet_.clock_.now_ns();
-  if (now_ns - budget_day_start_ns_ >= 86'400 * kNsPerSecond) {
-    budget_day_start_ns_ = now_ns;
-    budget_day_bytes_ = 0;
-  }
-  budget_day_bytes_ += record_bytes;
-  if (!forgot_ && budget_day_bytes_ > 2 * kBudgetBytesPerDay)
-    fleet_.violate("B2", id_ + " sent " + std::to_string(budget_day_bytes_) + " record bytes in a day");
-}
+// ---- records
 
-// U1, U5, F6 after every step: what runs was shipped, generations never go back, and what is said to run is what
-// serves.
-void SimNode::watch_running() {
-  if (!agent_) return;
-  const deploy::View view = agent_->view().deploy;
-  if (!view.running_digest.empty() && !fleet_.shipped_.contains(view.running_digest))
-    fleet_.violate("U1", id_ + " runs " + view.running_digest.substr(0, 12) + ", which nobody shipped");
-  if (!view.running_digest.empty() && !assigned_.contains(view.running_digest))
-    fleet_.violate("U1", id_ + " runs " + view.running_digest.substr(0, 12) + ", which the hub never named to it");
-  has_run_ = has_run_ || !view.running_digest.empty();
-  if (view.desired_generation < generation_seen_)
-    fleet_.violate("U5", id_ + " went from generation " + std::to_string(generation_seen_) + " back to " +
-                             std::to_string(view.desired_generation));
-  generation_seen_ = std::max(generation_seen_, view.desired_generation);
-  if (fleet_.bad_.contains(view.running_digest))
-    fleet_.violate("U3", id_ + " committed the release whose columns are swapped");
-  for (const wire::Quarantined& bad : view.quarantined)
-    if (bad.digest() == view.running_digest) fleet_.violate("U9", id_ + " runs a release that it quarantined");
-  if (view.quarantined.size() > quarantined_seen_) {
-    ++fleet_.report_.rollbacks;
-    quarantined_seen_ = view.quarantined.size();
-  }
-}
-
-void SimNode::check_now() {
-  if (!agent_) return;
-  const AgentView view = agent_->view();
-  uint64_t evicted = 0;
-  for (const outbox::RuleCounts& rule : view.outbox.rules) evicted += rule.evicted;
-  evicted_seen_ = std::max(evicted_seen_, evicted);
-  uint64_t lost = 0;
-  for (const outbox::LaneCounts& lane : view.outbox.lanes) {
-    if (lane.produced != lane.effected + lane.waiting + lane.evicted + lane.lost)
-      fleet_.violate("Q4", id_ + ": produced " + std::to_string(lane.produced) + " is not the sum of its parts");
-    lost += lane.lost;
-  }
-  // Q5: only damaged records are lost. With its counters gone it declares by sequence numbers, which is an upper bound.
-  if (lost > rotted_records_ && !forgot_)
-    fleet_.violate("Q5", id_ + ": " + std::to_string(lost) + " records declared lost, " +
-                             std::to_string(rotted_records_) + " were damaged");
-  if (view.outbox.stored_bytes > view.outbox.capacity_bytes) fleet_.violate("Q8", id_ + " holds more than its quota");
-  check_serving(view);
-}
-
-// Liveness at any time: producers are answered, whatever the clock reads (T3), and what once ran is there or missed
-// (U2).
-void SimNode::check_serving(const AgentView& view) {
-  const std::string what = clock_offset_ms_ != 0 ? "T3" : "Q7";
-  const int64_t now_ns = fleet_.clock_.now_ns();
-  if (!waiting_.empty() && now_ns - waiting_.begin()->second.since_ns > kSettledNs)
-    fleet_.violate(what, id_ + " leaves a producer without an answer");
-  if (busy_in_a_row_ > kBusyMax) fleet_.violate(what, id_ + " takes nothing in any more");
-  if (now_ns - booted_ns_ < kSettledNs || !has_run_) return;
-  if (view.deploy.running_digest.empty() && !view.deploy.safe_mode)
-    fleet_.violate("U2", id_ + " runs nothing and does not say safe mode; waits for: " + view.deploy.waiting_for);
-}
-
-// After healing: everything accepted is at the hub (or was evicted by policy and counted), once.
-void SimNode::check_last() {
-  if (!agent_) return fleet_.violate("Q5", id_ + " is not up in the end");
-  const AgentView view = agent_->view();
-  if (view.outbox.waiting_count > 0 && view.outbox.sendable_bytes > 0)
-    fleet_.violate(
-        "L", id_ + " still holds " + std::to_string(view.outbox.waiting_count) + " records that nothing keeps back");
-  if (view.deploy.running_digest != fleet_.last_good_)
-    fleet_.violate("U9", id_ + " runs " + view.deploy.running_name + " in the end, phase " +
-                             std::to_string(view.deploy.phase) + ", waits for: " + view.deploy.waiting_for);
-  const auto at_hub = fleet_.readings_at_hub(id_, true);
-  check_losses(view, at_hub);
-  const bool copies_allowed = forgot_ || !lost_by_hub_.empty();  // sent again under a new incarnation
-  for (const auto& [id, count] : at_hub) {
-    fleet_.report_.records_at_hub += count;
-    if (count > 1 && !copies_allowed)
-      fleet_.violate("Q3", id_ + ": reading " + std::to_string(id) + " had " + std::to_string(count) + " effects");
-  }
-}
-
-// Q1: what was accepted is at the hub, waits, was evicted and counted, or sat on a damaged row. Q4: what a restored hub
-// has forgotten it declares as its own gap, in streams that went on.
-void SimNode::check_losses(const AgentView& view, const std::map<uint64_t, uint64_t>& at_hub) {
-  uint64_t missing = 0;
-  uint64_t missing_by_hub = 0;
-  for (const uint64_t id : accepted_hot_)
-    if (!at_hub.contains(id)) ++(lost_by_hub_.contains(id) ? missing_by_hub : missing);
-  const uint64_t waiting = view.outbox.waiting_count;
-  if (missing > evicted_seen_ + waiting + rotted_records_)
-    fleet_.violate("Q1", id_ + ": " + std::to_string(missing) + " accepted records are nowhere (" +
-                             std::to_string(evicted_seen_) + " evicted, " + std::to_string(waiting) + " waiting, " +
-                             std::to_string(rotted_records_) + " damaged)");
-  if (!forgot_ && missing_by_hub > fleet_.hub_gap_of(id_))
-    fleet_.violate("Q4", "the hub lost " + std::to_string(missing_by_hub) + " records of " + id_ + " and declared " +
-                             std::to_string(fleet_.hub_gap_of(id_)));
-}
-
-// Reading id → how often it is stored. A reading is in one stream once, always.
-std::map<uint64_t, uint64_t> Fleet::readings_at_hub(const std::string& node_id, bool check) {
+// Reading id → how often it is stored. Q2: the records of one stream are in order, and unaltered. Q3: a reading is in
+// one stream once. B1: each has its inclusion probability. F6: its release is the one that served then.
+std::map<uint64_t, uint64_t> Fleet::readings_at_hub(const SimNode& node, bool check) {
   std::map<uint64_t, uint64_t> out;
-  std::set<std::pair<std::string, uint64_t>> in_stream;
-  const std::string prefix = node_id + std::string(1, '\0');
+  std::map<std::pair<std::string, uint32_t>, uint64_t> last_in;  // a copy's readings have larger numbers
+  const std::string prefix = node.id() + std::string(1, '\0');
   rows_.scan(Table::kRecords, prefix, prefix, [&](std::string_view key, std::string_view value) {
     const auto record = wire::decode_record(value);
     hub::RecordId place;
     if (!record.ok() || !hub::parse_record_key(key, place)) {
-      violate("Q2", node_id + ": a record at the hub does not decode");
+      violate("Q2", node.id() + ": a record at the hub does not decode");
       return true;
     }
     if (record->numbers_size() < 3) return true;
     const auto id = static_cast<uint64_t>(record->numbers(0));
     ++out[id];
-    if (check && !in_stream.emplace(place.incarnation, id).second)
-      violate("Q3", node_id + ": reading " + std::to_string(id) + " is in one stream twice");
-    if (check && !(record->inclusion_probability() > 0 && record->inclusion_probability() <= 1))
-      violate("B1", node_id + ": reading " + std::to_string(id) + " has no inclusion probability");
+    if (check) check_record(node, *record, last_in[{place.incarnation, place.lane}]);
     return true;
   });
   return out;
+}
+
+void Fleet::check_record(const SimNode& node, const wire::RecordUp& record, uint64_t& last_in_stream) {
+  const auto id = static_cast<uint64_t>(record.numbers(0));
+  const std::string what = node.id() + ": reading " + std::to_string(id) + " ";
+  if (id == last_in_stream) violate("Q3", what + "is in one stream twice");
+  if (id < last_in_stream && !node.copied_) violate("Q2", what + "comes after " + std::to_string(last_in_stream));
+  last_in_stream = id;
+  const Reading given = node.reading(id);
+  if (record.numbers(1) != given.heat || record.numbers(2) != given.spin) violate("Q2", what + "is not what was given");
+  if (!(record.inclusion_probability() > 0 && record.inclusion_probability() <= 1))
+    violate("B1", what + "has no inclusion probability");
+  const auto after = std::upper_bound(node.serving_from_.begin(), node.serving_from_.end(), id,
+                                      [](uint64_t wanted, const auto& one) { return wanted < one.first; });
+  if (after == node.serving_from_.begin()) return;  // of a copy
+  if (std::prev(after)->second != record.release() && id < node.next_reading_)
+    violate("F6", what + "says that " + record.release().substr(0, 12) + " served, it was " +
+                      std::prev(after)->second.substr(0, 12));
 }
 
 uint64_t Fleet::hub_gap_of(const std::string& node_id) {
@@ -159,27 +69,93 @@ uint64_t Fleet::hub_gap_of(const std::string& node_id) {
   return out;
 }
 
-// F1: a stage admits no more nodes than it allows, and a paused or halted rollout nobody. A node that was withdrawn
-// (dark before it decided, F3) and has committed meanwhile by itself is a fact and no admission.
-hub::pb::ExposureState Fleet::exposure_of(const SimNode& node) {
-  if (rollouts_.empty()) return hub::pb::EXPOSURE_NONE;
-  const auto bytes = rows_.get(Table::kExposure, hub::exposure_key(rollouts_.back(), node.id()));
-  hub::pb::Exposure exposure;
-  if (!bytes || !exposure.ParseFromString(*bytes)) return hub::pb::EXPOSURE_NONE;
-  return exposure.state();
+// Q4: each stream adds up, has as many records as it counts, and, if it is the only one and nothing waits, agrees with
+// what the node counts.
+void Fleet::check_streams(const SimNode& node, const AgentView& view) {
+  const auto streams = hub::streams_of(rows_, node.id());
+  std::map<uint32_t, int> of_lane;
+  for (const hub::StreamRow& stream : streams) ++of_lane[stream.lane];
+  for (const hub::StreamRow& stream : streams) {
+    const hub::pb::StreamState& state = stream.state;
+    const std::string what = node.id() + ", lane " + std::to_string(stream.lane) + ": ";
+    if (state.high_seq() != state.effected() + state.evicted() + state.lost() + state.hub_gap())
+      violate("Q4", what + "the stream does not add up at the hub");
+    uint64_t stored = 0;
+    const std::string prefix = hub::stream_key(node.id(), stream.incarnation, stream.lane);
+    rows_.scan(Table::kRecords, prefix, prefix, [&](std::string_view, std::string_view) { return ++stored > 0; });
+    if (stored != state.effected())
+      violate("Q4", what + std::to_string(stored) + " records are stored, " + std::to_string(state.effected()) +
+                        " are counted");
+    const outbox::LaneCounts& lane = view.outbox.lanes[stream.lane - 1];
+    if (of_lane[stream.lane] > 1 || lane.waiting > 0 || node.forgot_ || node.copied_ || state.hub_gap() > 0) continue;
+    if (lane.acked_seq == state.high_seq() && (lane.effected != state.effected() || lane.lost != state.lost()))
+      violate("Q4", what + "the node counts " + std::to_string(lane.effected) + " effected and " +
+                        std::to_string(lane.lost) + " lost, the hub " + std::to_string(state.effected()) + " and " +
+                        std::to_string(state.lost()));
+  }
 }
 
+// H1: what the hub said is durable is there after its process was replaced.
+void Fleet::check_acks_kept() {
+  for (const auto& node : nodes_)
+    for (const auto& [stream, told] : node->told_acks_) {
+      const auto state = load_row<hub::pb::StreamState>(rows_, Table::kStreams,
+                                                        hub::stream_key(node->id(), stream.first, stream.second));
+      if (!state || state->high_seq() < told)
+        violate("H1", node->id() + " was told that " + std::to_string(told) + " is durable, the hub has " +
+                          std::to_string(state ? state->high_seq() : 0));
+    }
+}
+
+// H4: the chain of the audit is whole.
+void Fleet::check_audit() {
+  if (const auto broken = hub::first_broken_audit(rows_))
+    violate("H4", "the audit chain is broken at entry " + std::to_string(*broken));
+}
+
+uint64_t Fleet::audit_head() {
+  const auto head = load_row<hub::pb::AuditEntry>(rows_, Table::kMeta, "audit");
+  return head ? head->number() : 0;
+}
+
+// L2: a hub that is away and yet reached hears hardly more than regular contacts.
+void Fleet::check_outage(int64_t lasted_ms) {
+  if (away_ == Away::kRefuses) return;
+  for (const auto& node : nodes_) {
+    const auto regular = static_cast<uint64_t>(lasted_ms / kContactMs);
+    const uint64_t allowed = regular + regular / 5 + kEarlyRetries * (1 + node->outage_boots_);
+    if (node->outage_attempts_ > allowed)
+      violate("L2", node->id() + " tried " + std::to_string(node->outage_attempts_) + " times in " +
+                        std::to_string(lasted_ms / kMinuteMs) + " minutes, " + std::to_string(allowed) +
+                        " are allowed");
+  }
+}
+
+// ---- rollouts
+
+std::optional<hub::pb::Rollout> Fleet::rollout_of(const std::string& id) {
+  return load_row<hub::pb::Rollout>(rows_, Table::kRollouts, id);
+}
+
+hub::pb::ExposureState Fleet::exposure_of(const SimNode& node) {
+  if (rollouts_.empty()) return hub::pb::EXPOSURE_NONE;
+  const auto exposure =
+      load_row<hub::pb::Exposure>(rows_, Table::kExposure, hub::exposure_key(rollouts_.back(), node.id()));
+  return exposure ? exposure->state() : hub::pb::EXPOSURE_NONE;
+}
+
+// F1: a stage admits no more nodes than it allows, and a paused or halted rollout nobody. A node that was withdrawn
+// (dark before it decided, F3) and has committed meanwhile by itself is a fact and no admission.
 void Fleet::check_admission(const SimNode& node, hub::pb::ExposureState before) {
   const hub::pb::ExposureState after = exposure_of(node);
   const bool admitted = after == hub::pb::EXPOSURE_PENDING ? before != after : before == hub::pb::EXPOSURE_NONE;
   if (after == hub::pb::EXPOSURE_NONE || !admitted) return;
-  const auto bytes = rows_.get(Table::kRollouts, rollouts_.back());
-  hub::pb::Rollout rollout;
-  if (!bytes || !rollout.ParseFromString(*bytes) || rollout.state() == hub::pb::ROLLOUT_COMPLETED) return;
-  if (rollout.state() == hub::pb::ROLLOUT_PAUSED || rollout.state() == hub::pb::ROLLOUT_ABORTED)
-    return violate("F1", "rollout " + rollout.name() + " admits " + node.id() + " though it is paused or aborted");
-  const auto stage = std::min<int>(static_cast<int>(rollout.stage()), rollout.waves_percent_size() - 1);
-  const uint64_t percent = rollout.waves_percent(stage);
+  const auto rollout = rollout_of(rollouts_.back());
+  if (!rollout || rollout->state() == hub::pb::ROLLOUT_COMPLETED) return;
+  if (rollout->state() == hub::pb::ROLLOUT_PAUSED || rollout->state() == hub::pb::ROLLOUT_ABORTED)
+    return violate("F1", "rollout " + rollout->name() + " admits " + node.id() + " though it is paused or aborted");
+  const auto stage = std::min<int>(static_cast<int>(rollout->stage()), rollout->waves_percent_size() - 1);
+  const uint64_t percent = rollout->waves_percent(stage);
   const uint64_t allowed = std::max<uint64_t>(1, (percent * nodes_.size() + 99) / 100);
   uint64_t exposed = 0;
   for (const auto& other : nodes_) {
@@ -187,45 +163,65 @@ void Fleet::check_admission(const SimNode& node, hub::pb::ExposureState before) 
     exposed += state != hub::pb::EXPOSURE_NONE && state != hub::pb::EXPOSURE_WITHDRAWN ? 1 : 0;
   }
   if (exposed > allowed)
-    violate("F1", "rollout " + rollout.name() + " admits " + node.id() + " and so exposes " + std::to_string(exposed) +
+    violate("F1", "rollout " + rollout->name() + " admits " + node.id() + " and so exposes " + std::to_string(exposed) +
                       " of " + std::to_string(nodes_.size()) + " nodes in stage " + std::to_string(percent) + "%");
 }
 
-// F4: a rollout moves on only because nodes committed, and halts only because nodes failed.
+// F3 F4: a rollout moves on only because nodes committed, and halts only because nodes failed; a node counts as failed
+// only if it has refused the release itself. F6: and as committed only if it has really run it.
 void Fleet::check_rollouts() {
   for (const std::string& id : rollouts_) {
-    const auto bytes = rows_.get(Table::kRollouts, id);
-    hub::pb::Rollout rollout;
-    if (!bytes || !rollout.ParseFromString(*bytes)) continue;
+    const auto rollout = rollout_of(id);
+    if (!rollout) continue;
     uint64_t committed = 0;
     uint64_t failed = 0;
     for (const auto& node : nodes_) {
-      const auto known = rows_.get(Table::kExposure, hub::exposure_key(id, node->id()));
-      hub::pb::Exposure exposure;
-      if (!known || !exposure.ParseFromString(*known)) continue;
-      committed += exposure.state() == hub::pb::EXPOSURE_COMMITTED ? 1 : 0;
-      failed += exposure.state() == hub::pb::EXPOSURE_FAILED ? 1 : 0;
+      const auto exposure = load_row<hub::pb::Exposure>(rows_, Table::kExposure, hub::exposure_key(id, node->id()));
+      if (!exposure) continue;
+      if (exposure->state() == hub::pb::EXPOSURE_COMMITTED) {
+        ++committed;
+        if (!ran_[node->id()].contains(rollout->digest()))
+          violate("F6", node->id() + " counts as running " + rollout->name() + " and never did");
+      }
+      if (exposure->state() != hub::pb::EXPOSURE_FAILED) continue;
+      ++failed;
+      if (!refused_[node->id()].contains(rollout->digest()))
+        violate("F3", node->id() + " counts as failed with " + rollout->name() + " and never refused it");
     }
-    if (rollout.state() == hub::pb::ROLLOUT_HALTED && failed == 0)
-      violate("F4", "rollout " + rollout.name() + " halted though no node failed");
-    if ((rollout.stage() > 0 || rollout.state() == hub::pb::ROLLOUT_COMPLETED) && committed == 0)
-      violate("F4", "rollout " + rollout.name() + " went on though no node committed");
+    if (forced_.contains(id)) continue;
+    if (rollout->state() == hub::pb::ROLLOUT_HALTED && failed == 0)
+      violate("F4", "rollout " + rollout->name() + " halted though no node failed");
+    // A node that committed may have failed with it since.
+    const bool proved = committed > 0 || std::any_of(ran_.begin(), ran_.end(), [&](const auto& one) {
+                          return one.second.contains(rollout->digest());
+                        });
+    if ((rollout->stage() > 0 || rollout->state() == hub::pb::ROLLOUT_COMPLETED) && !proved)
+      violate("F4", "rollout " + rollout->name() + " went on though no node committed");
   }
 }
 
 void Fleet::check_end() {
+  check_acks_kept();
+  check_audit();
+  check_rollouts();
   for (const auto& node : nodes_) {
     node->check_now();
     node->check_last();
   }
   for (const std::string& id : rollouts_) {
-    const auto bytes = rows_.get(Table::kRollouts, id);
-    hub::pb::Rollout rollout;
-    if (!bytes || !rollout.ParseFromString(*bytes)) continue;
-    if (rollout.state() == hub::pb::ROLLOUT_HALTED) ++report_.halted_rollouts;
-    if (bad_.contains(rollout.digest()) && rollout.state() == hub::pb::ROLLOUT_COMPLETED)
-      violate("F1", "the bad release " + rollout.name() + " was rolled out to the end");
+    const auto rollout = rollout_of(id);
+    if (!rollout) continue;
+    if (rollout->state() == hub::pb::ROLLOUT_HALTED) ++report_.halted_rollouts;
+    const Kind kind = kinds_[rollout->digest()];
+    if ((kind == Kind::kSwapped || kind == Kind::kDeadly) && rollout->state() == hub::pb::ROLLOUT_COMPLETED &&
+        !forced_.contains(id))
+      violate("F1", "the bad release " + rollout->name() + " was rolled out to the end");
   }
+  // F3: whoever was away blocks nothing, so the last rollout is over.
+  const auto last = rollouts_.empty() ? std::nullopt : rollout_of(rollouts_.back());
+  const bool anybody = std::any_of(nodes_.begin(), nodes_.end(), [](const auto& node) { return !node->revoked; });
+  if (anybody && (!last || last->state() != hub::pb::ROLLOUT_COMPLETED))
+    violate("F3", "the last rollout is not over in the end");
 }
 
 }  // namespace wb::sim

@@ -1,36 +1,77 @@
-// One simulated device: a disk that keeps a prefix, a clock that may lie, a link that may be cut, and the real Agent.
-#include <algorithm>
+// A device's life: it starts, steps, loses power, and is given readings.
+#include "sim/node.h"
 
 #include "sim/fleet.h"
 
 namespace wb::sim {
 namespace {
 
-constexpr int64_t kConnectFailMs = 800;
+constexpr int64_t kRestartMs = 2'000;
+constexpr uint64_t kPageBytes = 4'096;
+constexpr int64_t kCrashAgainMaxMs = 3'000;
+constexpr uint64_t kReadingsOfACopy = uint64_t{1} << 40;
+constexpr uint32_t kOldAgentEvery = 3;
+constexpr uint32_t kImagePerMillion = 10'000;  // of the looks at a node's life
 
 }  // namespace
 
 SimNode::SimNode(Fleet& fleet, uint32_t index, Prng prng)
-    : fleet_(fleet), index_(index), id_("node-" + std::to_string(index)), prng_(prng) {}
+    : fleet_(fleet),
+      index_(index),
+      id_("node-" + std::to_string(index)),
+      prng_(prng),
+      readings_seed_(prng_.next()),
+      old_agent_(index % kOldAgentEvery == kOldAgentEvery - 1) {}
 
-Moment SimNode::now() const {
-  return {Instant{fleet_.clock_.now_ns() - booted_ns_}, Fleet::kEpochMs + fleet_.clock_.now_ms() + clock_offset_ms_};
+SimNode::SimNode(Fleet& fleet, const SimNode& original, uint64_t copy_number, Prng prng)
+    : fleet_(fleet),
+      index_(original.index_),
+      id_(original.id_),
+      prng_(prng),
+      readings_seed_(original.readings_seed_),
+      copy_(true),
+      old_agent_(original.old_agent_),
+      rows_(original.rows_),
+      disk_bytes_(original.disk_bytes_),
+      slots_(original.slots_),
+      next_reading_(copy_number * kReadingsOfACopy),
+      assigned_(original.assigned_) {
+  revoked = original.revoked;
+  link = original.link;
+  rotted_records_ = original.rotted_records_;
+  forgot_ = original.forgot_;
 }
 
-bool SimNode::partitioned() const { return fleet_.clock_.now_ms() < partition_until_ms; }
+Moment SimNode::now() const {
+  return {Instant{fleet_.clock_.now_ns() - booted_ns_}, kEpochMs + now_ms() + clock_offset_ms_};
+}
+
+int64_t SimNode::now_ms() const { return fleet_.clock_.now_ms(); }
+
+void SimNode::jump_clock() {
+  const int64_t real_ms = kEpochMs + now_ms();
+  switch (prng_.below(4)) {
+    case 0: clock_offset_ms_ = -real_ms; break;                                              // 1970
+    case 1: clock_offset_ms_ = 4'294'967'296'000 - real_ms + draw_ms(prng_, kDayMs); break;  // 2106
+    case 2: clock_offset_ms_ = draw_ms(prng_, 400 * kDayMs) - 200 * kDayMs; break;
+    default: clock_offset_ms_ = 0;
+  }
+}
 
 void SimNode::boot() {
-  if (agent_) return;
+  if (agent_ || retired) return;
+  const Faults& faults = fleet_.faults_;
   booted_ns_ = fleet_.clock_.now_ns();
   expected_ticket_ = 1;
+  durable_ticket_ = 0;
   clock_offset_ms_ = 0;
-  if (hits(prng_, fleet_.faults_.clock_jump_per_million)) {
-    const bool past = prng_.chance(500'000);
-    clock_offset_ms_ = past ? -(Fleet::kEpochMs + fleet_.clock_.now_ms()) : 2'500'000'000'000;
-  }
-  if (image_ && hits(prng_, fleet_.faults_.image_per_million)) restore_image();
+  doomed_ = false;
+  busy_in_a_row_ = 0;
+  ++outage_boots_;
+  if (hits(prng_, faults.clock_jump_per_million)) jump_clock();
+  if (image_ && hits(prng_, faults.image_per_million)) restore_image();
   StoredState found;
-  if (hits(prng_, fleet_.faults_.rot_per_million)) found.damaged_rows_count = rot();
+  if (hits(prng_, faults.rot_per_million)) found.damaged_rows_count = rot();
   for (const auto& [key, value] : rows_) {
     StoredRow row{static_cast<NodeTable>(key.first), key.second, value, static_cast<uint32_t>(value.size())};
     if (row.table == NodeTable::kRecords) row.value.resize(std::min<size_t>(row.value.size(), kRecordHeadBytes));
@@ -38,15 +79,26 @@ void SimNode::boot() {
   }
   std::vector<deploy::SlotFile> files;
   for (const auto& [digest, slot] : slots_) files.push_back({digest, slot.bytes.size(), slot.sealed});
+  removed_.clear();
   AgentConfig config;
   config.node_id = id_;
-  config.read_document = fleet_.options_.read_document;
+  config.read_document = [read = fleet_.options_.read_document, old = old_agent_](std::string_view text) {
+    if (old && text.find(kPickyMark) != std::string_view::npos)
+      return Result<Document>(fail(Code::kInvalid, "pipeline.yaml: unknown component"));
+    return read(text);
+  };
   config.deploy.trusted_keys = {*ed25519_public_key(publisher_seed())};
   config.outbox.bytes_max = outbox::kBytesMin;
   config.sync.long_poll_ms = 600'000;
   auto opened = Agent::open(std::move(config), found, std::move(files), prng_.split(), std::nullopt);
-  if (!opened.ok()) return fleet_.violate("Q5", id_ + " did not start: " + opened.error().text);
+  if (!opened.ok()) return violate("Q5", "did not start: " + opened.error().text);
   agent_.emplace(std::move(opened).value());
+  if (hits(prng_, faults.crash_again_per_million))
+    fleet_.clock_.in_ms(draw_ms(prng_, kCrashAgainMaxMs), [this, mine = life_] {
+      if (life_ != mine) return;
+      crash();
+      fleet_.clock_.in_ms(kRestartMs, [this] { boot(); });
+    });
   step(agent::Opened{});
 }
 
@@ -63,10 +115,56 @@ void SimNode::crash() {
     --arrived;
     apply(store.ops);
   }
+  lose_power_over_slots();
   queued_.clear();
   commit_scheduled_ = false;
   exchange_ = 0;
+  giving_ = 0;
   waiting_.clear();
+  not_before_ns_ = 0;
+  link.forget_transfers();
+}
+
+void SimNode::heal() {
+  broken_until_ms_ = full_until_ms_ = 0;
+  link.heal();
+  if (copy_) {
+    crash();
+    retired = true;
+    return;
+  }
+  boot();
+}
+
+// One look at what may happen to this device now.
+void SimNode::live() {
+  if (retired) return;
+  if (fleet_.clock_.now_ns() < fleet_.quiet_from_ns_) give_batch();
+  if (fleet_.healing_) return;
+  const Faults& faults = fleet_.faults_;
+  const int64_t step_ms = static_cast<int64_t>(fleet_.options_.minutes_per_batch) * kMinuteMs;
+  const auto due = [&](int64_t every_ms) { return is_due(prng_, step_ms, every_ms); };
+  if (due(faults.partition_every_ms)) link.cut_until_ms = now_ms() + draw_ms(prng_, faults.partition_max_ms);
+  if (due(faults.mute_every_ms))
+    (prng_.chance(500'000) ? link.mute_up_until_ms : link.mute_down_until_ms) =
+        now_ms() + draw_ms(prng_, faults.mute_max_ms);
+  if (due(faults.clock_step_every_ms)) jump_clock();
+  if (due(faults.store_broken_every_ms)) broken_until_ms_ = now_ms() + draw_ms(prng_, faults.store_broken_max_ms);
+  if (due(faults.disk_full_every_ms) && now_ms() >= full_until_ms_) {
+    full_since_ms_ = now_ms();
+    full_until_ms_ = now_ms() + draw_ms(prng_, faults.disk_full_max_ms);
+    full_bytes_ = std::max(peak_bytes_, disk_bytes_ + kPageBytes);
+  }
+  if (due(faults.crash_every_ms) && up()) {
+    crash();
+    const bool long_down = prng_.chance(300'000);
+    fleet_.clock_.in_ms(long_down ? draw_ms(prng_, faults.down_max_ms) : kRestartMs, [this] { boot(); });
+  }
+  if (faults.image_per_million > 0 && hits(prng_, kImagePerMillion)) take_image();
+  if (!copy_ && up() && due(faults.clone_every_ms)) {
+    copied_ = true;
+    fleet_.clone(*this);
+  }
 }
 
 void SimNode::step(agent::Event&& event) {
@@ -76,10 +174,18 @@ void SimNode::step(agent::Event&& event) {
   fleet_.trace_.update(uint64_t{index_} << 32 | out.effects.size());
   fleet_.trace_.update(static_cast<uint64_t>(out.wake_at.ns));
   const uint64_t mine = life_;
+  const bool dies = hits(prng_, fleet_.faults_.out_of_memory_per_million);
+  size_t left = dies ? prng_.below(out.effects.size() + 1) : out.effects.size();
   for (agent::Effect& effect : out.effects) {
+    if (left-- == 0) break;
     fleet_.trace_.update(effect.index());
     std::visit([this](auto&& e) { perform(std::forward<decltype(e)>(e)); }, std::move(effect));
     if (life_ != mine) return;
+  }
+  if (dies) {
+    ++fleet_.report_.out_of_memory;
+    crash();
+    return fleet_.clock_.in_ms(kRestartMs, [this] { boot(); });
   }
   watch_running();
   const uint64_t timer = ++timer_;
@@ -95,146 +201,39 @@ void SimNode::later(int64_t ms, agent::Event event) {
   });
 }
 
-// ---- the disk
-
-void SimNode::apply(const std::vector<StoreOp>& ops) {
-  for (const StoreOp& op : ops) {
-    const auto key = std::make_pair(static_cast<uint8_t>(op.table), op.key);
-    if (op.erase)
-      rows_.erase(key);
-    else
-      rows_[key] = op.value;
-  }
-}
-
-void SimNode::perform(agent::Store&& effect) {
-  for (const StoreOp& op : effect.ops) fleet_.trace_.update(op.key);
-  if (effect.ticket != expected_ticket_) return;  // refused: an earlier one has to be submitted again first
-  ++expected_ticket_;
-  queued_.push_back(std::move(effect));
-  if (commit_scheduled_) return;
-  commit_scheduled_ = true;
-  fleet_.clock_.in_ms(1 + static_cast<int64_t>(prng_.below(40)), [this, mine = life_] {
-    if (life_ == mine) commit();
-  });
-}
-
-void SimNode::commit() {
-  commit_scheduled_ = false;
-  if (queued_.empty()) return;
-  const uint64_t first = queued_.front().ticket;
-  const uint64_t last = queued_.back().ticket;
-  if (hits(prng_, fleet_.faults_.store_fail_per_million)) {
-    ++fleet_.report_.store_failures;
-    expected_ticket_ = first;
-    queued_.clear();
-    return step(agent::StoreFailed{first, fail(prng_.chance(500'000) ? Code::kFull : Code::kInternal, "simulated")});
-  }
-  for (const agent::Store& store : queued_) apply(store.ops);
-  queued_.clear();
-  step(agent::Stored{last});
-}
-
-void SimNode::perform(agent::LoadRows&& effect) {
-  agent::RowsLoaded loaded;
-  loaded.id = effect.id;
-  for (const std::string& key : effect.keys) {
-    const auto found = rows_.find({static_cast<uint8_t>(NodeTable::kRecords), key});
-    if (found != rows_.end())
-      loaded.rows.push_back({NodeTable::kRecords, key, found->second, static_cast<uint32_t>(found->second.size())});
-  }
-  later(1, std::move(loaded));
-}
-
-void SimNode::perform(deploy::WriteSlot&& effect) {
-  Slot& slot = slots_[effect.digest];
-  if (effect.offset == 0) slot = Slot{};
-  if (slot.bytes.size() != effect.offset)
-    return later(
-        1, agent::DeployEvent{deploy::SlotFailed{effect.digest, fail(Code::kInvalid, "offset is not the length")}});
-  slot.bytes += effect.bytes;
-  later(2, agent::DeployEvent{deploy::SlotWritten{effect.digest, slot.bytes.size()}});
-}
-void SimNode::perform(deploy::SealSlot&& effect) {
-  slots_[effect.digest].sealed = true;
-  later(2, agent::DeployEvent{deploy::SlotSealed{effect.digest}});
-}
-void SimNode::perform(deploy::ReadSlot&& effect) {
-  const auto found = slots_.find(effect.digest);
-  if (found == slots_.end() || !found->second.sealed)
-    return later(1, agent::DeployEvent{deploy::SlotFailed{effect.digest, fail(Code::kNotFound, "no such slot")}});
-  later(1, agent::DeployEvent{deploy::SlotRead{effect.digest, found->second.bytes}});
-}
-void SimNode::perform(deploy::RemoveSlot&& effect) { slots_.erase(effect.digest); }
-
-// ---- the link
-
-void SimNode::perform(agent::SendExchange&& effect) {
-  exchange_ = effect.id;
-  fleet_.trace_.update(effect.request);
-  const uint64_t mine = life_;
-  using Got = agent::ExchangeFailed::Got;
-  const auto failed = [this, mine, id = effect.id](const char* why, Got got) {
-    if (life_ != mine || exchange_ != id) return;
-    exchange_ = 0;
-    ++fleet_.report_.exchanges_lost;
-    step(agent::ExchangeFailed{id, fail(Code::kUnavailable, why), 0, got});
-  };
-  if (partitioned()) return fleet_.clock_.in_ms(kConnectFailMs, [failed] { failed("no route", Got::kNowhere); });
-  fleet_.clock_.in_ms(effect.deadline_ms, [failed] { failed("timed out", Got::kSent); });
-  auto request = wire::decode_exchange_request(effect.request);
-  if (!request.ok()) return fleet_.violate("wire", id_ + " sent what the hub refuses: " + request.error().text);
-  uint64_t record_bytes = 0;
-  for (const wire::StreamUp& stream : request->streams())
-    for (const wire::RecordUp& record : stream.records()) record_bytes += record.ByteSizeLong();
-  count_budget(record_bytes);
-  const uint32_t copies = hits(prng_, fleet_.faults_.double_per_million) ? 2 : 1;
-  for (uint32_t i = 0; i < copies; ++i) {
-    const int64_t delay = 5 + draw_ms(prng_, fleet_.faults_.delay_max_ms);
-    if (hits(prng_, fleet_.faults_.lose_per_million)) continue;
-    fleet_.clock_.in_ms(
-        delay, [this, mine, id = effect.id, bytes = effect.request] { fleet_.at_hub(*this, mine, id, bytes); });
-  }
-}
-void SimNode::perform(agent::CancelExchange&& effect) {
-  if (exchange_ == effect.id) exchange_ = 0;
-}
-
-void SimNode::perform(deploy::FetchRange&& effect) {
-  if (partitioned() || hits(prng_, fleet_.faults_.lose_per_million))
-    return later(kConnectFailMs, agent::DeployEvent{deploy::FetchFailed{effect.digest, effect.offset,
-                                                                        fail(Code::kUnavailable, "no route"), 0}});
-  auto range = fleet_.hub_->read_artifact(fleet_.rows_, effect.digest, effect.offset, effect.length);
-  if (!range.ok())
-    return later(50, agent::DeployEvent{deploy::FetchFailed{effect.digest, effect.offset, range.error(), 0}});
-  later(50 + static_cast<int64_t>(prng_.below(2'000)),
-        agent::DeployEvent{deploy::Fetched{effect.digest, effect.offset, std::move(range->bytes)}});
-}
-
 // ---- the producer
+
+// What a reading says depends on its number alone, so that the hub's copy can be compared with it.
+Reading SimNode::reading(uint64_t number) const {
+  Prng prng(readings_seed_ ^ number * 0x9E3779B97F4A7C15ULL);
+  return draw_reading(prng);
+}
 
 void SimNode::give_batch() {
   if (!agent_ || agent_->serving() == nullptr) return;
-  const Pipeline& pipeline = *agent_->serving();
-  Batch batch = Batch::with_schema(pipeline.input_schema());
+  const deploy::View view = agent_->view().deploy;
+  const std::string& serves = view.running_digest.empty() ? view.candidate_digest : view.running_digest;
+  if (serving_from_.empty() || serving_from_.back().second != serves) serving_from_.emplace_back(next_reading_, serves);
+  Batch batch = Batch::with_schema(agent_->serving()->input_schema());
   const uint64_t answer_id = next_answer_++;
   waiting_[answer_id].since_ns = fleet_.clock_.now_ns();
   std::vector<uint64_t>& hot = waiting_[answer_id].hot;
   for (uint32_t i = 0; i < fleet_.options_.rows_per_batch; ++i) {
-    const Reading reading = draw_reading(prng_);
-    const uint64_t id = next_reading_++;
-    batch.columns[0].numbers.push_back(static_cast<double>(id));
-    batch.columns[1].numbers.push_back(reading.heat);
-    batch.columns[2].numbers.push_back(reading.spin);
+    const uint64_t number = next_reading_++;
+    const Reading one = reading(number);
+    batch.columns[0].numbers.push_back(static_cast<double>(number));
+    batch.columns[1].numbers.push_back(one.heat);
+    batch.columns[2].numbers.push_back(one.spin);
     batch.event_time_ms.push_back(now().unix_ms);
-    if (reading.heat >= 91) hot.push_back(id);  // hot for every good model
+    if (one.heat >= 91) hot.push_back(number);  // hot for every good model
   }
-  ++given_;
   agent::SourceBatch event;
   event.epoch = agent_->serving_epoch();
   event.answer_id = answer_id;
   event.batch = std::move(batch);
+  giving_ = answer_id;
   step(std::move(event));
+  giving_ = 0;
 }
 
 void SimNode::perform(agent::Answer&& effect) {
@@ -242,15 +241,20 @@ void SimNode::perform(agent::Answer&& effect) {
   if (found == waiting_.end()) return;
   busy_in_a_row_ = effect.verdict == agent::Answer::Verdict::kBusy ? busy_in_a_row_ + 1 : 0;
   if (effect.verdict == agent::Answer::Verdict::kAccepted) {
+    // Q7: an "accepted" leaves only after the commit of what was selected.
+    if (found->second.ticket > durable_ticket_) violate("Q7", "accepted a batch whose records are not durable");
     fleet_.report_.records_accepted += effect.rows_accepted;
+    last_accepted_ms_ = now_ms();
     const deploy::View view = agent_->view().deploy;
     // A swapped model may serve only where nothing better ran; what it calls normal is not owed.
-    if (!fleet_.bad_.contains(view.running_digest) && !fleet_.bad_.contains(view.candidate_digest))
+    const auto swapped = [&](const std::string& digest) {
+      const auto kind = fleet_.kinds_.find(digest);
+      return kind != fleet_.kinds_.end() && kind->second == Kind::kSwapped;
+    };
+    if (!swapped(view.running_digest) && !swapped(view.candidate_digest))
       accepted_hot_.insert(found->second.hot.begin(), found->second.hot.end());
   }
   waiting_.erase(found);
 }
-
-void SimNode::perform(agent::Shadow&&) { later(0, agent::ShadowRun{}); }
 
 }  // namespace wb::sim

@@ -98,7 +98,8 @@ Result<Bytes> make_release(Kind kind, const std::string& version) {
     scores.add_labels(plain.labels[i]);
     scores.add_label_counts(plain.reference_scores.label_counts[i]);
   }
-  content.contents = {{"pipeline.yaml", kPipeline}, {"model/main", std::move(package)}};
+  const std::string pipeline = std::string(kPipeline) + (kind == Kind::kPicky ? std::string(kPickyMark) + "\n" : "");
+  content.contents = {{"pipeline.yaml", pipeline}, {"model/main", std::move(package)}};
   return wire::build_release(std::move(content), publisher_seed());
 }
 

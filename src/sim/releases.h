@@ -3,6 +3,7 @@
 // swapped.
 
 #include <string>
+#include <string_view>
 
 #include "base/bytes.h"
 #include "base/prng.h"
@@ -10,7 +11,14 @@
 
 namespace wb::sim {
 
-enum class Kind : uint8_t { kGood, kRetrained, kSwapped };
+enum class Kind : uint8_t {
+  kGood,
+  kRetrained,
+  kSwapped,  // its model was trained with the columns in the wrong order
+  kDeadly,   // the process does not live long with it (the simulated node ends it)
+  kPicky,    // needs what the agents on some nodes do not know: does not load there
+};
+inline constexpr std::string_view kPickyMark = "# needs a newer agent";
 
 // 32 bytes: the simulated publisher's private key.
 const std::string& publisher_seed();

@@ -20,6 +20,13 @@ constexpr auto kCounts = std::to_array<ReportCount>({
     {"records_at_hub", &Report::records_at_hub},
     {"rollbacks", &Report::rollbacks},
     {"halted_rollouts", &Report::halted_rollouts},
+    {"out_of_memory", &Report::out_of_memory},
+    {"slot_failures", &Report::slot_failures},
+    {"bad_ranges", &Report::bad_ranges},
+    {"clones", &Report::clones},
+    {"hub_commit_failures", &Report::hub_commit_failures},
+    {"hub_outages", &Report::hub_outages},
+    {"meddlings", &Report::meddlings},
 });
 
 }  // namespace

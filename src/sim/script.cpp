@@ -35,7 +35,7 @@ constexpr ActSpec kActs[] = {
     {Act::kHubRestore, "hub_restore", Takes::kNothing, false, "the hub is put back to its last backup"},
 };
 
-constexpr std::array<std::string_view, 3> kKindNames = {"good", "retrained", "swapped"};
+constexpr std::array<std::string_view, 5> kKindNames = {"good", "retrained", "swapped", "deadly", "picky"};
 
 Cue shipping(int64_t at_ms, Kind kind, uint32_t version) {
   Cue out;

@@ -64,7 +64,7 @@ struct ActSpec {
 std::span<const ActSpec> act_table();  // in the order of Act
 const ActSpec& spec_of(Act act);
 const ActSpec* find_act(std::string_view name);  // nullptr: no such act
-std::string_view release_kind_name(Kind kind);   // "good", "retrained", "swapped"
+std::string_view release_kind_name(Kind kind);   // "good", "retrained", "swapped", "deadly", "picky"
 bool find_release_kind(std::string_view name, Kind& out);
 
 struct NodeRange {

@@ -27,10 +27,11 @@ namespace wb::sim {
 struct Options {
   uint64_t seed = 1;
   uint32_t nodes = 20;
-  uint32_t days = 7;
+  uint32_t days = 7;  // with faults
+  uint32_t healing_hours = 48;
   uint32_t minutes_per_batch = 10;
   uint32_t rows_per_batch = 8;
-  std::optional<Faults> faults;  // absent: every fault at its usual rate
+  std::optional<Faults> faults;  // absent: drawn from the seed (faults_of_seed)
   ReadDocument read_document;
   // Called with a line now and then, for progress; may be empty.
   std::function<void(const std::string&)> progress;
@@ -58,7 +59,15 @@ struct Report {
   uint64_t records_at_hub = 0;
   uint64_t rollbacks = 0;  // releases that nodes took back by themselves
   uint64_t halted_rollouts = 0;
+  uint64_t out_of_memory = 0;        // processes that ended in the middle of a step
+  uint64_t slot_failures = 0;        // writes, seals and reads of a release's file
+  uint64_t bad_ranges = 0;           // fetched ranges that were not what was asked for
+  uint64_t clones = 0;               // copies of a device that ran beside it
+  uint64_t hub_commit_failures = 0;  // with all the calls in them
+  uint64_t hub_outages = 0;
+  uint64_t meddlings = 0;  // commands of the operator at a bad moment
   double device_hours = 0;
+  uint64_t violations_count = 0;
   std::vector<Violation> violations;  // the first kViolationsMax
   static constexpr size_t kViolationsMax = 20;
 };

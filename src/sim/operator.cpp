@@ -1,0 +1,114 @@
+// The operator: ships good releases and bad ones, and interferes with rollouts at the worst moments, which are those
+// when a node's part in one has just changed.
+#include "sim/fleet.h"
+
+namespace wb::sim {
+namespace {
+
+constexpr size_t kOrdersMax = 24;
+constexpr int64_t kTryAgainMs = 10 * kMinuteMs;
+
+}  // namespace
+
+void Fleet::operate() {
+  const int64_t span_ms = static_cast<int64_t>(options_.days) * kDayMs;
+  ship(Kind::kGood, next_version());
+  for (const int64_t percent : {25, 45, 65, 85}) {
+    clock_.at((span_ms * percent / 100 + draw_ms(prng_, kHourMs)) * kNsPerMs, [this] {
+      if (healing_) return;
+      if (!rollouts_.empty() && prng_.chance(500'000))
+        (void)command(rollouts_.back(), hub::Hub::RolloutCommand::kAbortAndRollBack);
+      ship(draw_kind(), next_version());
+    });
+  }
+  for (const auto& node : nodes_) {
+    if (!hits(prng_, faults_.revoke_per_million)) continue;
+    clock_.in_ms(draw_ms(prng_, span_ms), [this, id = node->id()] { revoke(id); });
+  }
+}
+
+Kind Fleet::draw_kind() {
+  if (!hits(prng_, faults_.bad_release_per_million)) return Kind::kRetrained;
+  constexpr Kind kBad[] = {Kind::kSwapped, Kind::kDeadly, Kind::kPicky};
+  return kBad[prng_.below(std::size(kBad))];
+}
+
+void Fleet::ship(Kind kind, const std::string& version) {
+  if (hub_away()) return clock_.in_ms(kTryAgainMs, [this, kind, version] { ship(kind, version); });
+  end_transaction(true);
+  orders_.push_back({kind, version, {}});
+  const auto artifact = make_release(kind, version);
+  if (!artifact.ok()) return violate("setup", artifact.error().text);
+  const auto pushed = hub_->push_release(rows_, hub_now(), *artifact, "sim");
+  if (!pushed.ok()) return violate("setup", pushed.error().text);
+  const auto again = hub_->push_release(rows_, hub_now(), *artifact, "sim");
+  if (!again.ok() || again->digest() != pushed->digest()) violate("H2", "the same release pushed twice is two");
+  shipped_[pushed->digest()] = pushed->size_bytes();
+  kinds_[pushed->digest()] = kind;
+  if (healing_) last_good_ = pushed->digest();
+  hub::Hub::RolloutSpec spec;
+  spec.release = "pump@" + version;
+  spec.actor = "sim";
+  spec.supersede = true;
+  spec.dark_after_ms = kHourMs;
+  spec.waves_percent = version == "1" ? std::vector<uint32_t>{100} : std::vector<uint32_t>{5, 25, 100};
+  const uint64_t audited = audit_head();
+  const auto started = hub_->start_rollout(rows_, hub_now(), spec);
+  if (!started.ok()) return violate("setup", "rollout of " + version + ": " + started.error().text);
+  if (audit_head() <= audited) violate("H4", "a rollout was started and not audited");
+  rollouts_.push_back(started->id());
+  wake_held();
+}
+
+bool Fleet::command(const std::string& rollout, hub::Hub::RolloutCommand what) {
+  if (hub_away()) return false;
+  end_transaction(true);
+  const auto before = rollout_of(rollout);
+  const uint64_t audited = audit_head();
+  const auto done = hub_->command_rollout(rows_, hub_now(), rollout, what, "sim");
+  if (!done.ok()) return false;  // over, or forgotten by a restored hub
+  if (before && before->state() != done->state() && audit_head() <= audited)
+    violate("H4", "rollout " + rollout + " was changed and that was not audited");
+  wake_held();
+  return true;
+}
+
+void Fleet::meddle() {
+  if (healing_ || rollouts_.empty()) return;
+  using Command = hub::Hub::RolloutCommand;
+  ++report_.meddlings;
+  const std::string id = rollouts_.back();
+  switch (prng_.below(5)) {
+    case 0:
+      (void)command(id, Command::kPause);
+      return clock_.in_ms(draw_ms(prng_, 4 * kHourMs), [this, id] { (void)command(id, Command::kResume); });
+    case 1:
+      if (command(id, Command::kPromote)) forced_.insert(id);
+      return;
+    case 2: (void)command(id, Command::kAbort); return;
+    case 3: (void)command(id, Command::kAbortAndRollBack); return;
+    default:
+      if (orders_.size() < kOrdersMax) ship(draw_kind(), next_version());
+  }
+}
+
+void Fleet::mark_revoked(const std::string& id) {
+  for (auto* list : {&nodes_, &copies_})
+    for (const auto& node : *list)
+      if (node->id() == id) node->revoked = true;
+}
+
+void Fleet::revoke(const std::string& id) {
+  if (healing_) return;
+  if (hub_away()) return clock_.in_ms(kTryAgainMs, [this, id] { revoke(id); });
+  end_transaction(true);
+  const uint64_t audited = audit_head();
+  const Status done = hub_->revoke_node(rows_, hub_now(), id, "sim");
+  if (!done.ok()) return violate("I4", done.error().text);
+  if (audit_head() != audited + 1) violate("H4", "a node was revoked and not audited once");
+  orders_.push_back({Kind::kGood, {}, id});
+  mark_revoked(id);
+  wake_held();
+}
+
+}  // namespace wb::sim
