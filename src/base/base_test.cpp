@@ -55,6 +55,9 @@ TEST(Bytes, NearestNameNeedsToBeNear) {
   const std::vector<std::string> names{"filter", "select", "window"};
   EXPECT_EQ(nearest("fiter", names), "filter");
   EXPECT_EQ(nearest("zzzzzz", names), std::nullopt);
+  const std::vector<std::string> short_names = {"ts", "V2"};
+  EXPECT_EQ(nearest("V1", short_names), "V2");
+  EXPECT_EQ(nearest("x1", std::vector<std::string>{"ts"}), std::nullopt);
 }
 
 TEST(Time, AddingForEverIsNever) {

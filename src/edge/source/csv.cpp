@@ -1,11 +1,13 @@
 // CSV as RFC 4180 has it: a header row, cells split by commas, quotes around cells that hold commas, quotes or
-// newlines, LF or CRLF. Two additions: spaces around numbers and header names are ignored, and blank lines are skipped.
+// newlines, LF or CRLF. Three additions: spaces around numbers and header names are ignored, blank lines are skipped,
+// and a number that is empty, NA, NaN or null is missing (`waybill fit` reads the same words so).
 //
 // A row without quotes (the usual case) is split in place. A row with quotes goes through a small state machine; if its
 // quotes are wrong the row is a fault and reading goes on at the next newline, so an open quote cannot swallow the
 // file.
 #include <simdjson.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 
@@ -45,6 +47,24 @@ Number read_number(std::string_view cell, double& value) {
   if (!tiny) return Number::kTooLarge;
   value = cell.front() == '-' ? -0.0 : 0.0;
   return Number::kGood;
+}
+
+bool means_missing(std::string_view cell) {
+  const auto is = [cell](std::string_view word) {
+    return cell.size() == word.size() && std::equal(cell.begin(), cell.end(), word.begin(), [](char a, char b) {
+             return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b;
+           });
+  };
+  return cell.empty() || is("na") || is("nan") || is("null");
+}
+
+// A header of one cell that holds another separator: "; …" or "".
+std::string other_separator(std::string_view only_name) {
+  for (const char separator : {';', '\t', '|'})
+    if (only_name.find(separator) != std::string_view::npos)
+      return std::string("; its cells seem to be split by ") +
+             (separator == '\t' ? "tabs" : std::string("'") + separator + "'") + ": split them by ','";
+  return "";
 }
 
 }  // namespace
@@ -137,9 +157,11 @@ std::string CsvReader::map_header(Rows& rows) {
     found[static_cast<size_t>(slot)] = true;
   }
   for (size_t i = 0; i < found.size(); ++i)
-    if (!found[i])
+    if (!found[i]) {
+      const std::string separator = cells_.size() == 1 ? other_separator(cells_[0].text) : "";
       return "CSV header: column '" + rows.slot(static_cast<int>(i)).name + "' is missing" +
-             suggestion(rows.slot(static_cast<int>(i)).name, present);
+             (separator.empty() ? suggestion(rows.slot(static_cast<int>(i)).name, present) : separator);
+    }
   return "";
 }
 
@@ -149,7 +171,7 @@ bool CsvReader::read_cell(Rows& rows, int slot, std::string_view cell) {
     return cell.empty() ? rows.missing(slot) : rows.text(slot, cell);
   }
   cell = without_spaces(cell);
-  if (cell.empty()) return rows.missing(slot);
+  if (means_missing(cell)) return rows.missing(slot);
   double value = 0;
   switch (read_number(cell, value)) {
     case Number::kGood: return rows.number(slot, value);

@@ -194,6 +194,14 @@ TEST(Csv, ABadRowNeverCostsAGoodOne) {
   EXPECT_EQ(out.faults[0].raw, "1,abc,a");
 }
 
+// The words that `waybill fit` takes for a missing number; a text keeps them.
+TEST(Csv, WordsForMissing) {
+  const auto out = parse(config(Format::kCsv), "V1,V2,unit\nNA,1,NA\n2, nan ,null\nNULL,NaN,\n,na,x\n5,nano,x\n");
+  EXPECT_EQ(rows_text(out.batch),
+            "V1=nan V2=1 unit=NA\nV1=2 V2=nan unit=null\nV1=nan V2=nan unit=\nV1=nan V2=nan unit=x\n");
+  EXPECT_EQ(faults_text(out), "row 5: field 'V2': expected a number, got \"nano\"\n");
+}
+
 TEST(Csv, HeaderFaultsRefuseTheBodyOnce) {
   ParserConfig how = config(Format::kCsv);
   const auto text = [&](std::string_view body) {
@@ -204,6 +212,10 @@ TEST(Csv, HeaderFaultsRefuseTheBodyOnce) {
     return faults_text(out);
   };
   EXPECT_EQ(text("V1,V3,unit\n1,2,a\n"), "CSV header: column 'V2' is missing; did you mean 'V1'?\n");
+  EXPECT_EQ(text("V1;V2;unit\n1;2;a\n"),
+            "CSV header: column 'V1' is missing; its cells seem to be split by ';': split them by ','\n");
+  EXPECT_EQ(text("V1\tV2\tunit\n1\t2\ta\n"),
+            "CSV header: column 'V1' is missing; its cells seem to be split by tabs: split them by ','\n");
   EXPECT_EQ(text("V1,V2,V1,unit\n1,2,3,a\n"), "CSV header: column 'V1' stands there twice\n");
   EXPECT_EQ(text(""), "the body is empty; expected a CSV header row\n");
   how.refuse_extra = true;
