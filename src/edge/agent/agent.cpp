@@ -144,7 +144,8 @@ std::string Agent::Core::position(const std::string& key) const {
 AgentView Agent::Core::view() const {
   AgentView out;
   out.node_id = config_.node_id;
-  out.deploy = deploy_.view();
+  out.deploy = deploy_view();
+  out.hub_error = hub_error_;
   out.outbox = outbox_.view(now_.mono);
   out.sync = sync_.view();
   out.counters = reported_counters();
@@ -152,6 +153,8 @@ AgentView Agent::Core::view() const {
     out.counters.set_offline_ms(counters_.offline_ms() +
                                 static_cast<uint64_t>((now_.mono.ns - offline_since_.ns) / kNsPerMs));
   out.pipeline = serving() != nullptr ? serving()->name() : "";
+  out.local = local_.has_value();
+  out.has_hub = config_.has_hub;
   out.store_failures = store_failures_;
   out.store_error = store_error_;
   out.busy_refused = busy_refused_;

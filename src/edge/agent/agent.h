@@ -177,6 +177,9 @@ struct AgentView {
   sync::View sync;
   wire::Counters counters;
   std::string pipeline;         // name of what serves, "" = nothing
+  bool local = false;           // it was started with a pipeline of its own and takes no release
+  bool has_hub = false;         // it is enrolled
+  std::string hub_error;        // why the last contact failed; "" = it did not
   uint64_t store_failures = 0;  // since start
   std::string store_error;      // "" = the last commit held
   uint64_t busy_refused = 0;    // batches refused because the store or the queue was full

@@ -86,6 +86,8 @@ class Agent::Core {
   void perform(deploy::Effect&& effect, std::deque<deploy::Event>& follow_up);
   Result<std::unique_ptr<Pipeline>> build(const wire::Release& release);
   Result<std::unique_ptr<Pipeline>> build_local(const LocalPipeline& local);
+  void refuse_for_local(const wire::Desired& desired);
+  deploy::View deploy_view() const;
   void serve_again();  // what serves has changed
   void set_budget(uint64_t bytes_per_day);
   void feed_scores();
@@ -107,6 +109,8 @@ class Agent::Core {
   uint64_t damaged_rows_ = 0;
   std::vector<StoreOp> opening_ops_;
   std::optional<LocalPipeline> local_;
+  std::vector<wire::Quarantined> refused_for_local_;  // oldest first, at most kQuarantinedMax
+  uint64_t heard_generation_ = 0;                     // of an assignment, while local_
 
   // what serves
   std::unique_ptr<Pipeline> running_;

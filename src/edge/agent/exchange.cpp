@@ -130,7 +130,7 @@ wire::ExchangeRequest Agent::Core::request_head() const {
   for (const auto& [key, value] : config_.labels) (*request.mutable_labels())[key] = value;
   *request.mutable_counters() = reported_counters();
   wire::Reported& reported = *request.mutable_reported();
-  deploy::fill(deploy_.view(), reported);
+  deploy::fill(deploy_view(), reported);
   *reported.mutable_running_sketch() = running_sketch_;
   if (candidate_) *reported.mutable_candidate_sketch() = candidate_sketch_;
   return request;
@@ -232,7 +232,10 @@ void Agent::Core::on(agent::ExchangeDone&& done) {
   }
   drive_sync(sync::Answered{done.id, sent.record_bytes, progressed, response.drained(), response.grant(),
                             response.desired().generation()});
-  if (!local_) drive_deploy(deploy::DesiredSeen{response.desired()});
+  if (local_)
+    refuse_for_local(response.desired());
+  else
+    drive_deploy(deploy::DesiredSeen{response.desired()});
   tell_waiting();
 }
 

@@ -1,11 +1,43 @@
 // What runs here. Deploy decides; this file builds the pipelines it names, lets the candidate shadow the running
 // release (or serve, when it cannot be a shadow), and brings both score sketches to the verdict.
+#include <algorithm>
+
 #include "base/planted.h"
 #include "edge/agent/core.h"
 
 namespace wb {
 
 void Agent::Core::on(agent::DeployEvent&& event) { drive_deploy(event.event); }
+
+// A node that was started with a pipeline of its own takes no release. It says so of each that it is assigned, as long
+// as this process lives, so that no rollout waits for it.
+void Agent::Core::refuse_for_local(const wire::Desired& desired) {
+  heard_generation_ = std::max(heard_generation_, desired.generation());  // seen, so that the hub holds its answers
+  if (desired.digest().empty()) return;
+  for (const wire::Quarantined& entry : refused_for_local_)
+    if (entry.digest() == desired.digest()) return;
+  wire::Quarantined entry;
+  entry.set_digest(desired.digest());
+  entry.set_error_code("DEPLOY_NOT_TAKEN/LOCAL_PIPELINE");
+  entry.set_reason("this node runs a pipeline of its own; start its agent without --pipeline");
+  entry.set_generation(desired.generation());
+  if (refused_for_local_.size() >= limits::kQuarantinedMax) refused_for_local_.erase(refused_for_local_.begin());
+  refused_for_local_.push_back(std::move(entry));
+  log(agent::Log::Level::kWarning, "release " + desired.name() +
+                                       " was assigned and is not taken: this agent runs the "
+                                       "pipeline that it was started with (--pipeline)");
+  drive_sync(sync::Urgent{});
+}
+
+deploy::View Agent::Core::deploy_view() const {
+  deploy::View view = deploy_.view();
+  if (!local_) return view;
+  view.desired_generation = heard_generation_;
+  view.quarantined = refused_for_local_;
+  if (!view.quarantined.empty())
+    view.waiting_for = "a start without --pipeline: this agent runs a pipeline of its own and takes no release";
+  return view;
+}
 
 void Agent::Core::drive_deploy(const deploy::Event& event) {
   if (local_) return;
@@ -34,8 +66,6 @@ void Agent::Core::perform(deploy::Effect&& effect, std::deque<deploy::Event>& fo
           [&](deploy::LoadCandidate&& e) {
             auto built = build(e.release);
             if (!built.ok()) {
-              log(agent::Log::Level::kError,
-                  "release " + e.release.full_name() + " was refused: " + built.error().text);
               follow_up.push_back(deploy::Loaded{e.release.digest, false, built.error().text});
               return;
             }
@@ -87,6 +117,11 @@ void Agent::Core::perform(deploy::Effect&& effect, std::deque<deploy::Event>& fo
             if (!running_) return;
             running_.reset();
             serve_again();
+          },
+          [&](deploy::Refused&& e) {
+            log(agent::Log::Level::kWarning, "release " + e.release + " is refused here (" + e.code + "): " + e.text +
+                                                 "; this node goes on with " +
+                                                 (running_ ? "what it runs" : "nothing to run"));
           },
           [&](auto&& io) { effects_.push_back(std::forward<decltype(io)>(io)); },
       },

@@ -126,6 +126,30 @@ TEST_F(ReleaseTest, AReleaseThatDoesNotBuildIsRefusedByName) {
   ASSERT_EQ(view().deploy.quarantined.size(), 1U);
   EXPECT_EQ(view().deploy.quarantined[0].error_code(), "DEPLOY_REJECTED/PIPELINE");
   EXPECT_EQ(view().deploy.running_name, "pump@1");
+  ASSERT_FALSE(logged.empty());
+  EXPECT_TRUE(logged.back().starts_with("release pump@2 is refused here (DEPLOY_REJECTED/PIPELINE): "))
+      << logged.back();
+}
+
+// F3: a node with a pipeline of its own says so of what it is assigned, so that no rollout waits for it.
+TEST_F(ReleaseTest, WithAPipelineOfItsOwnNoReleaseIsTaken) {
+  local = LocalPipeline{test_pipeline("mine", "v"), {}};
+  boot();
+  settle();
+  want(1, "1", "w");
+  contact();
+  contact();
+  EXPECT_EQ(column(), "v");
+  ASSERT_EQ(requests.back().reported().quarantined_size(), 1);
+  EXPECT_EQ(requests.back().reported().quarantined(0).error_code(), "DEPLOY_NOT_TAKEN/LOCAL_PIPELINE");
+  EXPECT_EQ(requests.back().reported().quarantined(0).digest(), desired.digest());
+  EXPECT_EQ(requests.back().reported().desired_generation(), 1U) << "else the hub holds no answer";
+  EXPECT_NE(view().deploy.waiting_for.find("--pipeline"), std::string::npos);
+  local.reset();
+  boot();
+  settle();
+  contact();
+  EXPECT_EQ(column(), "w") << "nothing of it outlives the process";
 }
 
 }  // namespace

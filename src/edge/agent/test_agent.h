@@ -43,6 +43,7 @@ class TestNode {
   std::vector<uint64_t> cancelled;
   std::vector<uint64_t> served;  // epochs
   std::vector<std::string> restarts;
+  std::vector<std::string> logged;
   std::vector<uint64_t> tickets;  // in the order in which they were handed to the store
   uint64_t shadows = 0;
   Instant wake_at = kNever;
@@ -266,7 +267,7 @@ class TestNode {
     follow_up_.emplace_back(agent::ShadowRun{});
   }
   void perform(agent::Restart&& effect) { restarts.push_back(effect.text); }
-  void perform(agent::Log&&) {}
+  void perform(agent::Log&& effect) { logged.push_back(std::move(effect.text)); }
   void perform(deploy::FetchRange&& effect) {
     follow_up_.emplace_back(agent::DeployEvent{deploy::Fetched{
         effect.digest, effect.offset, artifacts.at(effect.digest).substr(effect.offset, effect.length)}});

@@ -20,6 +20,7 @@ Deploy::Deploy(Config config, Journal journal, std::vector<SlotFile> slots, Prng
       journal_(std::move(journal)),
       durable_(journal_),
       files_(std::move(slots)) {
+  journal_.pin(config_.trusted_keys);  // durable with the next step: until then it lapses again at each start
   std::erase_if(files_, [](const SlotFile& file) { return !is_digest(file.digest); });
 }
 

@@ -106,6 +106,33 @@ TEST_F(DeployTest, WhatIsNotTheReleasedArtifactIsNeverLoaded) {
   }
 }
 
+// A node that was enrolled before the publisher's key was trusted, and is enrolled again after: the refusal was about
+// the keys, not about the release (U9 holds for every other reason).
+TEST(Deploy, ARefusalForTheSignatureLapsesWithThePinnedKeys) {
+  TestNode node;
+  const std::vector<std::string> keys = node.config().trusted_keys;
+  const std::string v1 = node.add("1", {false, false, kGood}, kGood);
+  const auto start_with = [&](const std::vector<std::string>& pinned) {
+    node.power_cut();
+    node.config().trusted_keys = pinned;
+    EXPECT_TRUE(node.with(2, 4).live());
+  };
+  node.want(1, "1");
+  start_with({});
+  EXPECT_EQ(node.refusals, std::vector<std::string>{"pump@1 DEPLOY_REJECTED/SIGNATURE"});
+  start_with({});
+  EXPECT_EQ(node.view().quarantined.size(), 1U) << "the same keys: it stays refused";
+  start_with(keys);
+  EXPECT_EQ(node.running, v1);
+  EXPECT_TRUE(node.view().quarantined.empty());
+  const std::string v2 = node.add("2", {false, true, kGood}, kGood);  // does not load
+  node.want(2, "2");
+  start_with(keys);
+  start_with({keys[0], std::string(32, 'k')});
+  EXPECT_EQ(node.loads[v2], 1U) << "other reasons stay";
+  EXPECT_EQ(node.refusals.back(), "pump@2 DEPLOY_REJECTED/PIPELINE");
+}
+
 // Bytes that arrive wrong are fetched anew, three times; then a newer assignment of the same release may try again.
 TEST_F(DeployTest, DamageInTransferIsRetriedAndNotHeldAgainstTheRelease) {
   const std::string v2 = node.add("2", {false, false, kGood}, kGood);

@@ -117,7 +117,13 @@ struct EnterSafeMode {
   std::string text;
 };  // stop scoring; taking in and sending go on. Left by Run or Promote
 
+struct Refused {
+  std::string release;  // its name, or its digest if it has none
+  std::string code;
+  std::string text;
+};  // for the log: this node will not run it again. No answer
+
 using Effect = std::variant<Store, FetchRange, WriteSlot, SealSlot, ReadSlot, RemoveSlot, LoadCandidate, Promote, Drop,
-                            Run, EnterSafeMode>;
+                            Run, EnterSafeMode, Refused>;
 
 }  // namespace wb::deploy

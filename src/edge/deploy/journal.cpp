@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/bytes.h"
+#include "base/checksum.h"
 #include "base/planted.h"
 #include "edge/deploy/verify.h"
 
@@ -15,6 +17,7 @@ constexpr std::string_view kCommitted = "deploy/committed";
 constexpr std::string_view kPrevious = "deploy/previous";
 constexpr std::string_view kCandidate = "deploy/candidate";
 constexpr std::string_view kQuarantine = "deploy/quarantine";
+constexpr std::string_view kKeys = "deploy/keys";
 
 std::string encode_slot(const Slot& slot) {
   return std::string(1, kVersion) + key_u64(slot.tries) + wire::encode(slot.desired);
@@ -77,6 +80,7 @@ std::vector<Row> rows_of(const Journal& journal) {
       {kPrevious, journal.previous ? encode_slot(*journal.previous) : ""},
       {kCandidate, journal.candidate ? encode_candidate(*journal.candidate) : ""},
       {kQuarantine, encode_quarantine(journal.quarantined)},
+      {kKeys, journal.keys.empty() ? "" : std::string(1, kVersion) + journal.keys},
   };
 }
 
@@ -99,6 +103,18 @@ void Journal::quarantine(wire::Quarantined entry) {
   quarantined.push_back(std::move(entry));
 }
 
+void Journal::pin(const std::vector<std::string>& trusted_keys) {
+  std::vector<std::string> sorted = trusted_keys;
+  std::sort(sorted.begin(), sorted.end());
+  std::string all;
+  for (const std::string& key : sorted) all += hex_encode(key) + "\n";
+  std::string now = sha256_hex(all);
+  if (now == keys) return;
+  keys = std::move(now);
+  std::erase_if(quarantined,
+                [](const wire::Quarantined& entry) { return entry.error_code() == "DEPLOY_REJECTED/SIGNATURE"; });
+}
+
 Journal parse_journal(const std::vector<StoredRow>& rows) {
   Journal journal;
   for (const StoredRow& row : rows) {
@@ -116,6 +132,9 @@ Journal parse_journal(const std::vector<StoredRow>& rows) {
       good = (journal.candidate = parse_candidate(row.value)).has_value();
     } else if (row.key == kQuarantine) {
       good = parse_quarantine(row.value, journal.quarantined);
+    } else if (row.key == kKeys) {
+      good = row.value.size() == 65 && row.value[0] == kVersion;
+      if (good) journal.keys = row.value.substr(1);
     }
     if (!good) ++journal.damaged_rows;
   }

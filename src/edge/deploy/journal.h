@@ -6,6 +6,7 @@
 //   deploy/desired     the newest desired state accepted           deploy/candidate   what is on its way in
 //   deploy/committed   the release this node runs                  deploy/quarantine  what it will never run again
 //   deploy/previous    the one before it: the way back
+//   deploy/keys        under which pinned keys it refused (since 0.1): a refusal for a signature lapses with them
 //
 // A row that cannot be read is as good as absent; it is counted and reported. Row layout: docs/formats/release.md.
 
@@ -45,12 +46,15 @@ struct Journal {
   std::optional<Slot> previous;
   std::optional<Candidate> candidate;
   std::vector<wire::Quarantined> quarantined;  // oldest first
+  std::string keys;                            // fingerprint of the pinned release keys; "" = not known
   uint64_t damaged_rows = 0;                   // not persisted: seen by parse()
   bool desired_is_deduced = false;             // not persisted: its row is missing, and must be written
 
   // The entry that forbids this assignment, or nullptr.
   const wire::Quarantined* forbids(const wire::Desired& wanted) const;
   void quarantine(wire::Quarantined entry);
+  // The node was enrolled anew since it refused: a signature that it did not know then, it may know now.
+  void pin(const std::vector<std::string>& trusted_keys);
 };
 
 // From all rows of the node's store; rows of others are passed over.
