@@ -1,6 +1,7 @@
 // Tokens, nodes, the fleet, and what happened to them. Every number says how old it is and how much of the fleet it
 // covers.
 #include <algorithm>
+#include <set>
 
 #include "base/bytes.h"
 #include "base/typed_rows.h"
@@ -45,6 +46,11 @@ Json reported_json(const wire::Reported& reported) {
           {"quarantined", quarantined}};
 }
 
+bool heard_now(const Context& context, const pb::Node& node) {
+  return node.last_contact_ms() != 0 &&
+         context.now.unix_ms - node.last_contact_ms() <= context.hub.config().dark_after_ms;
+}
+
 // The line of `node list`.
 Json node_line(const Context& context, const pb::Node& node) {
   const int64_t now_ms = context.now.unix_ms;
@@ -61,9 +67,7 @@ Json node_line(const Context& context, const pb::Node& node) {
               {"phase", nullptr},
               {"counters", nullptr},
               {"report_age_ms", nullptr}};
-  const bool heard = node.last_contact_ms() != 0;
-  const bool fresh = heard && now_ms - node.last_contact_ms() <= context.hub.config().dark_after_ms;
-  out["heard"] = !heard ? "never" : fresh ? "now" : "earlier";
+  out["heard"] = node.last_contact_ms() == 0 ? "never" : heard_now(context, node) ? "now" : "earlier";
   if (report) {
     out["phase"] = phase_name(report->reported().phase());
     out["waiting_for"] = report->reported().waiting_for();
@@ -106,6 +110,19 @@ Json node_page(const Context& context, const pb::Node& node) {
   return out;
 }
 
+// An unknown label is refused with the nearest one, as `rollout start` does; a fleet of nobody has no labels to
+// compare.
+Status check_labels(const Context& context, const Selector& selector) {
+  constexpr size_t kNamesMax = 4'096;
+  std::set<std::string, std::less<>> names;
+  each_node(context.rows, "", [&](const pb::Node& node) {
+    for (const auto& [key, value] : labels_of(node)) names.insert(key);
+    return names.size() < kNamesMax;
+  });
+  if (names.empty()) return ok_status();
+  return selector.check_labels(std::vector<std::string>(names.begin(), names.end()));
+}
+
 Response list_nodes(const Context& context) {
   constexpr std::string_view kKeys[] = {"selector", "cursor", "limit"};
   WB_HTTP_CHECK(check_query(context, kKeys));
@@ -113,6 +130,7 @@ Response list_nodes(const Context& context) {
   const auto given = context.query.find("selector");
   WB_HTTP_TRY(const Selector selector, Selector::parse(given == context.query.end() ? "all" : given->second));
   const auto cursor = context.query.find("cursor");
+  if (cursor == context.query.end()) WB_HTTP_CHECK(check_labels(context, selector));
   Json list = Json::array();
   std::string next;
   std::string last;
@@ -309,16 +327,23 @@ Response track(const Context& context) {
     Json list = Json::array();
     for (const pb::Rollout& rollout : list_rollouts(context.rows))
       if (rollout.digest() == release->digest()) list.push_back(rollout_json(rollout, context.now.unix_ms));
+    uint32_t nodes = 0;
     uint32_t running = 0;
+    uint32_t running_now = 0;
     uint32_t refusing = 0;
     each_node(context.rows, "", [&](const pb::Node& node) {
+      if (node.revoked()) return true;
+      ++nodes;
+      running_now += node.running_digest() == release->digest() && heard_now(context, node) ? 1 : 0;
       running += node.running_digest() == release->digest() ? 1 : 0;
       refusing += std::count(node.quarantined().begin(), node.quarantined().end(), release->digest()) > 0 ? 1 : 0;
       return true;
     });
     return json_response(200, {{"digest", release->digest()},
                                {"name", release->name() + "@" + release->version()},
+                               {"nodes", nodes},
                                {"nodes_running", running},
+                               {"nodes_running_now", running_now},
                                {"nodes_refusing", refusing},
                                {"rollouts", list},
                                {"events", events_json(context, EventSubject::release(release->digest()))},

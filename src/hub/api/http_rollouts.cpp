@@ -4,10 +4,13 @@
 #include "base/bytes.h"
 #include "base/typed_rows.h"
 #include "hub/api/http_internal.h"
+#include "hub/registry/registry.h"
 #include "record/record.h"
 
 namespace wb::hub::internal {
 namespace {
+
+constexpr size_t kNodesShownMax = 10'000;
 
 Result<Hub::RolloutSpec> spec_of(const Context& context) {
   constexpr std::string_view kKeys[] = {
@@ -55,6 +58,36 @@ Response plan(const Context& context) {
                              {"as_of_ms", context.now.unix_ms}});
 }
 
+// What a node that has not decided waits for, and why one that is not told refuses: from its last report.
+Json waiting_json(const Context& context, std::string_view node) {
+  const auto report = last_report(context.rows, node);
+  if (!report || report->reported().waiting_for().empty()) return nullptr;
+  return report->reported().waiting_for();
+}
+
+// Nodes that the rollout names and that are not told, because they refused this very release before.
+void add_refusing(const Context& context, const pb::Rollout& rollout, Json& nodes) {
+  const auto selector = Selector::parse(rollout.selector());
+  if (!selector.ok() || (rollout.state() != pb::ROLLOUT_RUNNING && rollout.state() != pb::ROLLOUT_PAUSED)) return;
+  each_node(context.rows, "", [&](const pb::Node& node) {
+    if (node.revoked() || node.quarantined().empty() || !selector->matches(labels_of(node))) return true;
+    const auto report = last_report(context.rows, node.id());
+    const bool told = context.rows.get(Table::kExposure, exposure_key(rollout.id(), node.id())).has_value();
+    if (!report || told) return true;
+    for (const wire::Quarantined& bad : report->reported().quarantined())
+      if (bad.digest() == rollout.digest())
+        nodes.push_back({{"node", node.id()},
+                         {"state", "refuses"},
+                         {"wave", nullptr},
+                         {"exposed_ms", 0},
+                         {"decided_ms", 0},
+                         {"error_code", bad.error_code()},
+                         {"reason", bad.reason()},
+                         {"waiting_for", nullptr}});
+    return nodes.size() < kNodesShownMax;
+  });
+}
+
 Response show(const Context& context, const std::string& id) {
   const auto rollout = find_rollout(context.rows, id);
   if (!rollout)
@@ -66,15 +99,19 @@ Response show(const Context& context, const std::string& id) {
   context.rows.scan(Table::kExposure, prefix, {}, [&](std::string_view key, std::string_view value) {
     pb::Exposure exposure;
     if (parse_row(value, exposure))
-      nodes.push_back({{"node", key.substr(prefix.size())},
-                       {"state", exposure_state_name(exposure.state())},
-                       {"wave", exposure.stage() + 1},
-                       {"exposed_ms", exposure.exposed_ms()},
-                       {"decided_ms", exposure.decided_ms()},
-                       {"error_code", exposure.error_code()},
-                       {"reason", exposure.reason()}});
-    return nodes.size() < 10'000;
+      nodes.push_back(
+          {{"node", key.substr(prefix.size())},
+           {"state", exposure_state_name(exposure.state())},
+           {"wave", exposure.stage() + 1},
+           {"exposed_ms", exposure.exposed_ms()},
+           {"decided_ms", exposure.decided_ms()},
+           {"error_code", exposure.error_code()},
+           {"reason", exposure.reason()},
+           {"waiting_for", exposure.state() == pb::EXPOSURE_PENDING ? waiting_json(context, key.substr(prefix.size()))
+                                                                    : Json(nullptr)}});
+    return nodes.size() < kNodesShownMax;
   });
+  add_refusing(context, *rollout, nodes);
   out["nodes"] = nodes;
   return json_response(200, out);
 }
@@ -128,6 +165,8 @@ Json rollout_json(const pb::Rollout& rollout, int64_t now_ms) {
   Json waves = Json::array();
   for (const uint32_t percent : rollout.waves_percent()) waves.push_back(percent);
   const bool counted = rollout.scanned_ms() != 0;
+  const bool over = rollout.state() == pb::ROLLOUT_HALTED || rollout.state() == pb::ROLLOUT_ABORTED;
+  const uint32_t pending = rollout.exposed() - std::min(rollout.exposed(), rollout.committed() + rollout.failed());
   return {{"id", rollout.id()},
           {"release", rollout.name()},
           {"digest", rollout.digest()},
@@ -138,12 +177,12 @@ Json rollout_json(const pb::Rollout& rollout, int64_t now_ms) {
           {"wave", rollout.stage() + 1},
           {"wave_percent",
            rollout.waves_percent_size() == 0 ? 0 : rollout.waves_percent(static_cast<int>(rollout.stage()))},
-          {"matching", rollout.matching()},
+          {"matching", std::max(rollout.matching(), rollout.exposed())},  // nodes that came since the last count
           {"reachable", rollout.reachable()},
           {"exposed", rollout.exposed()},
           {"committed", rollout.committed()},
           {"failed", rollout.failed()},
-          {"pending", rollout.exposed() - std::min(rollout.exposed(), rollout.committed() + rollout.failed())},
+          {"pending", over ? 0 : pending},  // of one that is over, nobody goes on trying
           {"withdrawn", rollout.withdrawn()},
           {"room", rollout.wanted() - std::min(rollout.wanted(), rollout.exposed())},
           {"created_ms", rollout.created_ms()},

@@ -266,6 +266,54 @@ TEST_F(Http, ANodeIsShownWithTheAgeOfEveryNumber) {
   EXPECT_EQ(send(node("n1"), "POST", "/v1/exchange", wire::encode(request)).status, 403);  // I4
 }
 
+TEST_F(Http, ALabelThatNobodyHasIsRefusedWithTheNearest) {
+  EXPECT_TRUE(get("/v1/nodes?selector=sit%3Dlyon")["nodes"].empty()) << "nobody has any label yet";
+  enrol("n1");
+  EXPECT_EQ(get("/v1/nodes?selector=site%3Doslo")["nodes"].size(), 0U);
+  const Response refused = admin("GET", "/v1/nodes?selector=sit%3Dlyon");
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_NE(refused.body.find("no node has a label 'sit'"), std::string::npos) << refused.body;
+  EXPECT_NE(refused.body.find("did you mean 'site'?"), std::string::npos) << refused.body;
+}
+
+// Why nothing moves: what a node that was told waits for, and who is not told because it refused this release before.
+TEST_F(Http, ARolloutShowsWhatItsNodesWaitForAndWhoRefuses) {
+  enrol("n1");
+  enrol("n2");
+  trust();
+  const Response pushed = admin("POST", "/v1/releases", artifact("1"));
+  ASSERT_EQ(pushed.status, 201) << pushed.body;
+  const std::string digest = json::parse(pushed.body)["digest"].get<std::string>();
+  auto refusing = contact_of();
+  auto* bad = refusing.mutable_reported()->add_quarantined();
+  bad->set_digest(digest);
+  bad->set_error_code("DEPLOY_REJECTED/SIGNATURE");
+  bad->set_reason("no pinned key");
+  (void)exchange("n2", refusing);
+  (void)exchange("n1", contact_of());
+  const std::string body = R"({"release": "pump@1", "selector": "site=lyon", "waves": [100]})";
+  ASSERT_EQ(admin("POST", "/v1/rollouts", body).status, 201);
+  now.unix_ms += 1'000;
+  hub.tick(rows, now);
+  auto waiting = contact_of();
+  waiting.mutable_reported()->set_waiting_for("probation: no records scored yet");
+  (void)exchange("n1", waiting);
+  (void)exchange("n2", refusing);
+  const json nodes = get("/v1/rollouts/r1")["nodes"];
+  ASSERT_EQ(nodes.size(), 2U) << nodes.dump(2);
+  EXPECT_EQ(nodes[0]["node"], "n1");
+  EXPECT_EQ(nodes[0]["waiting_for"], "probation: no records scored yet");
+  EXPECT_EQ(nodes[1]["node"], "n2");
+  EXPECT_EQ(nodes[1]["state"], "refuses");
+  EXPECT_EQ(nodes[1]["error_code"], "DEPLOY_REJECTED/SIGNATURE");
+  EXPECT_EQ(get("/v1/rollouts/r1")["pending"], 1);
+  ASSERT_EQ(admin("POST", "/v1/rollouts/r1/abort").status, 200);
+  EXPECT_EQ(get("/v1/rollouts/r1")["pending"], 0) << "of one that is over, nobody goes on trying";
+  const json track = get("/v1/track/release/pump@1");
+  EXPECT_EQ(track["nodes"], 2);
+  EXPECT_EQ(track["nodes_refusing"], 1);
+}
+
 TEST_F(Http, RecordsComeOutWithTheirWaybill) {  // B1
   enrol("n1");
   send_records("n1");

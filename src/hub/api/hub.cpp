@@ -224,7 +224,8 @@ Result<EnrolOutcome> Hub::enrol(Rows& rows, Moment now, const wire::EnrolRequest
   WB_TRY(const EnrolDecision decision, decide_enrolment(rows, now, request, entropy));
   EnrolOutcome out;
   if (decision.replay.empty()) {
-    out.issue = IssueCertificate{decision.node_id, request.csr_der(), decision.token_key};
+    out.issue = IssueCertificate{
+        decision.node_id, request.csr_der(), decision.token_key, {request.labels().begin(), request.labels().end()}};
     return out;
   }
   WB_TRY(out.response, wire::decode_enrol_response(decision.replay));
@@ -258,8 +259,10 @@ Result<wire::EnrolResponse> Hub::finish_enrolment(Rows& rows, Moment now, const 
   response.set_ca_pem(std::string(ca_pem));
   if (issued.token_key.empty()) return finish_renewal(rows, now, issued, serial, std::move(response));
   for (const pb::PublisherKey& key : trusted_keys(rows)) response.add_release_keys(key.public_key());
-  WB_TRY(const pb::Node node, complete_enrolment(rows, now, issued.token_key, issued.node_id, issued.csr_der, serial,
-                                                 wire::encode(response)));
+  WB_TRY(pb::Node node, complete_enrolment(rows, now, issued.token_key, issued.node_id, issued.csr_der, serial,
+                                           wire::encode(response)));
+  set_own_labels(node, issued.labels);
+  save_node(rows, node);
   mark_fleet_changed(rows);
   audit(rows, now, "node:" + node.id(), "node_enrolled", node.id(), "certificate " + std::string(serial));
   pb::Event event;

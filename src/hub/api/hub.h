@@ -44,9 +44,10 @@ struct ExchangeOutcome {
 // What world must do before an enrolment can be answered: sign the CSR, then call finish_enrolment() in the same
 // transaction.
 struct IssueCertificate {
-  std::string node_id;    // the certificate's common name
-  std::string csr_der;    // as received; world checks its self-signature
-  std::string token_key;  // pass back; "" = a renewal
+  std::string node_id;                                          // the certificate's common name
+  std::string csr_der;                                          // as received; world checks its self-signature
+  std::string token_key;                                        // pass back; "" = a renewal
+  std::map<std::string, std::string, std::less<>> labels = {};  // the node's own
 };
 
 struct EnrolOutcome {

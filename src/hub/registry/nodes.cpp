@@ -88,13 +88,16 @@ void use_certificate(pb::Node& node, std::string_view serial) {
   node.clear_next_serial();
 }
 
+bool set_own_labels(pb::Node& node, const Labels& labels) {
+  if (labels == to_map(node.own_labels())) return false;
+  set_labels(*node.mutable_own_labels(), labels);
+  return true;
+}
+
 bool touch(Moment now, pb::Node& node, const wire::ExchangeRequest& request) {
   const Labels said(request.labels().begin(), request.labels().end());
-  bool changed = node.last_contact_ms() == 0;
-  if (said != to_map(node.own_labels())) {
-    set_labels(*node.mutable_own_labels(), said);
-    changed = true;
-  }
+  const bool first = node.last_contact_ms() == 0;
+  const bool changed = set_own_labels(node, said) || first;
   node.set_last_contact_ms(now.unix_ms);
   node.set_boot(request.boot());
   node.set_incarnation(request.incarnation());

@@ -36,6 +36,8 @@ Labels labels_of(const pb::Node& node);  // the operator's win over the node's o
 Status admit(const std::optional<pb::Node>& node, std::string_view id, std::string_view serial);
 // A renewed certificate that is used retires the one before it.
 void use_certificate(pb::Node& node, std::string_view serial);
+// What the node says of itself: replaced whole. Returns true if that changed it.
+bool set_own_labels(pb::Node& node, const Labels& labels);
 // Notes the contact. Returns true if something that a selector may ask for has changed.
 bool touch(Moment now, pb::Node& node, const wire::ExchangeRequest& request);
 // nullopt erases the label. kInvalid: bad key or too many.

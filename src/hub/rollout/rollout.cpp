@@ -32,11 +32,13 @@ void move(Rows& rows, Moment now, pb::Rollout& rollout, const FleetNode& node, p
     exposure.set_stage(rollout.stage());
     exposure.set_exposed_ms(now.unix_ms);
     exposure.set_decided_ms(0);
+    exposure.clear_error_code();
+    exposure.clear_reason();
   } else {
     exposure.set_decided_ms(now.unix_ms);
   }
   save_row(rows, Table::kExposure, exposure_key(rollout.id(), node.id), exposure);
-  const bool bad = to == pb::EXPOSURE_FAILED;
+  const bool bad = !exposure.error_code().empty() && (to == pb::EXPOSURE_FAILED || to == pb::EXPOSURE_WITHDRAWN);
   tell(news, rollout, exposure_state_name(to), node.id, bad ? exposure.error_code() + ": " + exposure.reason() : "");
   if (to != pb::EXPOSURE_PENDING && rollout.state() == pb::ROLLOUT_RUNNING) news.scan_now = true;
 }
@@ -45,10 +47,14 @@ void observe(Rows& rows, Moment now, pb::Rollout& rollout, const FleetNode& node
              pb::Exposure& exposure, RolloutNews& news) {
   const std::string& digest = rollout.digest();
   for (const wire::Quarantined& bad : reported.quarantined()) {
-    if (bad.digest() != digest || exposure.state() == pb::EXPOSURE_FAILED) continue;
+    // That a node takes no releases at all says nothing about this one: it is in no denominator, as a dark node is
+    // (F3).
+    const bool not_taken = bad.error_code().starts_with("DEPLOY_NOT_TAKEN");
+    const auto to = not_taken ? pb::EXPOSURE_WITHDRAWN : pb::EXPOSURE_FAILED;
+    if (bad.digest() != digest || exposure.state() == to) continue;
     exposure.set_error_code(bad.error_code());
     exposure.set_reason(bad.reason());
-    return move(rows, now, rollout, node, exposure, pb::EXPOSURE_FAILED, news);
+    return move(rows, now, rollout, node, exposure, to, news);
   }
   if (exposure.state() == pb::EXPOSURE_FAILED) return;
   const bool gave_up = reported.phase() == wire::DEPLOY_ROLLED_BACK || reported.phase() == wire::DEPLOY_REJECTED;

@@ -338,5 +338,45 @@ TEST(Gate, JudgesByTheInterval) {
   EXPECT_EQ(judged(20, 19, 1, true), Verdict::kPass);
 }
 
+TEST_F(RolloutTest, ASelectorThatNamesNobodyIsRefusedWithTheNearestValue) {
+  EXPECT_TRUE(start("v0", {100}, "all").ok()) << "an empty fleet: its nodes are still to come";
+  add_nodes(4);
+  const auto refused = start("v1", {100}, "site=lyo", true);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, Code::kInvalid);
+  EXPECT_NE(refused.error().text.find("no node matches 'site=lyo'; 'site' is never 'lyo'; did you mean 'lyon'?"),
+            std::string::npos)
+      << refused.error().text;
+  EXPECT_FALSE(start("v1", {100}, "site=lyon and site=oslo", true).ok());
+  EXPECT_EQ(rollout("r1").state(), pb::ROLLOUT_RUNNING) << "what is refused supersedes nothing";
+  EXPECT_TRUE(start("v1", {100}, "site=lyon", true).ok());
+}
+
+// F3: it takes no release at all, which says nothing about this one.
+TEST_F(RolloutTest, ANodeThatTakesNoReleasesIsInNoDenominator) {
+  add_nodes(4);
+  settle(1);
+  ASSERT_TRUE(start("v1", {100}).ok());
+  Fake& own = nodes["n2"];
+  own.view.last_contact_ms = now.unix_ms;
+  const Entitlement told = contact(rows, now, own.view, &own.reported, news);
+  ASSERT_EQ(told.digest, "digest-v1");
+  auto* entry = own.reported.add_quarantined();
+  entry->set_digest("digest-v1");
+  entry->set_error_code("DEPLOY_NOT_TAKEN/LOCAL_PIPELINE");
+  own.view.quarantined.push_back("digest-v1");
+  own.desired = "";
+  settle();
+  EXPECT_EQ(rollout("r1").state(), pb::ROLLOUT_COMPLETED);
+  EXPECT_EQ(rollout("r1").committed(), 3U);
+  EXPECT_EQ(rollout("r1").failed(), 0U);
+  EXPECT_EQ(rollout("r1").withdrawn(), 1U);
+  EXPECT_EQ(told_news("withdrawn"), 1U);
+  own.reported.clear_quarantined();  // started without its own pipeline
+  own.view.quarantined.clear();
+  settle(3);
+  EXPECT_EQ(rollout("r1").committed(), 4U);
+}
+
 }  // namespace
 }  // namespace wb::hub

@@ -1,6 +1,7 @@
 // Starting a rollout, and the scan: one pass over the fleet per running rollout. It recounts everything from the rows,
 // so that a counter that went wrong is right again a second later.
 #include <algorithm>
+#include <set>
 
 #include "base/bytes.h"
 #include "base/planted.h"
@@ -199,6 +200,25 @@ std::vector<std::string> label_names(const Fleet& fleet, uint32_t& nodes_count) 
   return names;
 }
 
+// Most selectors that name nobody are typing errors; a rollout to nobody would never end. An empty fleet is another
+// matter: its nodes are still to come.
+Status check_reach(const RolloutStart& start, const Selector& selector, const Fleet& fleet) {
+  constexpr size_t kValuesMax = 256;
+  bool any = false;
+  bool matched = false;
+  std::map<std::string, std::set<std::string>, std::less<>> values;
+  fleet([&](const FleetNode& node) {
+    any = true;
+    matched = matched || (!node.revoked && selector.matches(node.labels));
+    if (matched) return;
+    for (const auto& [key, value] : node.labels)
+      if (auto& seen = values[key]; seen.size() < kValuesMax) seen.insert(value);
+  });
+  if (matched || !any) return ok_status();
+  return fail(Code::kInvalid, "no node matches '", start.selector, "'", selector.unknown_value(values),
+              "; `waybill node list` shows the nodes and their labels");
+}
+
 Result<Selector> check_start(const RolloutStart& start, const Fleet& fleet) {
   WB_CHECK(check_waves(start.waves_percent));
   WB_TRY(Selector selector, Selector::parse(start.selector));
@@ -240,11 +260,13 @@ Result<RolloutCensus> plan_rollout(Moment now, const RolloutStart& start, const 
 Result<pb::Rollout> start_rollout(Rows& rows, Moment now, const RolloutStart& start, const Fleet& fleet,
                                   RolloutNews& news) {
   WB_TRY(const Selector selector, check_start(start, fleet));
+  WB_CHECK(check_reach(start, selector, fleet));
   pb::LiveRollouts live = load_live(rows);
   if (contains(live.halted_digests(), start.digest)) {
     if (!start.allow_halted)
-      return fail(Code::kDenied, start.name,
-                  " was halted by its gate before; build a new version, or allow it with allow_halted");
+      return fail(
+          Code::kDenied, start.name,
+          " was halted by its gate before; build a new version, or start it with --allow-halted (allow_halted)");
     auto* halted = live.mutable_halted_digests();
     halted->erase(std::remove(halted->begin(), halted->end(), start.digest), halted->end());
   }
@@ -260,7 +282,8 @@ Result<pb::Rollout> start_rollout(Rows& rows, Moment now, const RolloutStart& st
     if (!overlap) continue;
     if (!start.supersede)
       return fail(Code::kExists, "rollout ", id, " of ", other->name(),
-                  " still runs on some of these nodes; wait for it, `waybill rollout abort ", id, "`, or supersede it");
+                  " still runs on some of these nodes; wait for it, `waybill rollout abort ", id,
+                  "`, or end it with --supersede (supersede)");
     WB_TRY(const pb::Rollout ended, command(rows, now, id, RolloutAction::kAbort, start.actor, news));
     (void)ended;
   }

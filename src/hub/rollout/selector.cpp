@@ -179,6 +179,18 @@ bool Selector::matches(size_t at, const Labels& labels) const {
   return false;
 }
 
+std::string Selector::unknown_value(const std::map<std::string, std::set<std::string>, std::less<>>& known) const {
+  for (const Node& node : nodes_) {
+    const auto found = known.find(node.label);
+    if (node.kind != Kind::kIn || found == known.end()) continue;
+    const std::vector<std::string> there(found->second.begin(), found->second.end());
+    for (const std::string& value : node.values)
+      if (!found->second.contains(value))
+        return "; '" + node.label + "' is never '" + value + "'" + suggestion(value, there);
+  }
+  return "";
+}
+
 Status Selector::check_labels(std::span<const std::string> known) const { return check_labels(root_, false, known); }
 
 // Under "not" a label that nobody has yet is a reasonable thing to say; one that is nearly a known label is a

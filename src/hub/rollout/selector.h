@@ -12,6 +12,7 @@
 // unequal to every value. The label `node` is the node's id. Example: site=lyon and not battery
 #include <map>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -34,6 +35,8 @@ class Selector {
   // kInvalid if it names a label that is not in `known`, with the nearest one: most typing errors select nothing. A
   // label under "not" may be unknown, unless it is nearly a known one.
   Status check_labels(std::span<const std::string> known) const;
+  // "; 'site' is never 'lyo'; did you mean 'lyon'?" of the first value that no node has, or "". known: label → values.
+  std::string unknown_value(const std::map<std::string, std::set<std::string>, std::less<>>& known) const;
 
  private:
   friend class SelectorParser;
