@@ -2,15 +2,20 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
 
 #include "base/bytes.h"
 #include "base/checksum.h"
+#include "world/node_carve.h"
 #include "world/sqlite_code.h"
 
 namespace wb::world {
 namespace {
 
 constexpr int kLayout = 1;  // PRAGMA user_version, since 0.1
+// PRAGMA application_id, since 0.1: "WB" and the layout once more, so that a flipped bit is not taken for a newer
+// version.
+constexpr int kApplication = 0x57420000;
 constexpr int kReadsMax = 3;
 constexpr const char* kStateSql =
     "CREATE TABLE state(key TEXT PRIMARY KEY, value BLOB NOT NULL, crc INTEGER NOT NULL) WITHOUT ROWID";
@@ -18,17 +23,6 @@ constexpr const char* kStateSql =
 std::string records_name(uint8_t lane) { return "records_" + std::to_string(lane); }
 std::string records_sql(uint8_t lane) {
   return "CREATE TABLE " + records_name(lane) + "(seq INTEGER PRIMARY KEY, value BLOB NOT NULL, crc INTEGER NOT NULL)";
-}
-
-uint32_t row_crc(NodeTable table, std::string_view key, std::string_view value) {
-  const char prefix = static_cast<char>(table);
-  return crc32c(value, crc32c(key, crc32c(std::string_view(&prefix, 1))));
-}
-
-std::string record_key(uint8_t lane, int64_t seq) {
-  std::string key(1, static_cast<char>(lane));
-  append_u64_be(key, static_cast<uint64_t>(seq));
-  return key;
 }
 
 void bind_blob(sqlite3_stmt* statement, int index, std::string_view bytes) {
@@ -46,6 +40,17 @@ bool is_record_key(std::string_view key) {
 }
 
 }  // namespace
+
+uint32_t node_row_crc(NodeTable table, std::string_view key, std::string_view value) {
+  const char prefix = static_cast<char>(table);
+  return crc32c(value, crc32c(key, crc32c(std::string_view(&prefix, 1))));
+}
+
+std::string node_record_key(uint8_t lane, int64_t seq) {
+  std::string key(1, static_cast<char>(lane));
+  append_u64_be(key, static_cast<uint64_t>(seq));
+  return key;
+}
 
 Error NodeDb::error(int result, std::string_view what) const {
   std::string detail = database_ == nullptr ? sqlite3_errstr(result) : sqlite3_errmsg(database_);
@@ -129,7 +134,8 @@ Status NodeDb::configure(const Limits& limits) {
 
 Status NodeDb::check_schema() {
   WB_TRY(const int64_t layout, number("PRAGMA user_version"));
-  if (layout > kLayout)
+  WB_TRY(const int64_t application, number("PRAGMA application_id"));
+  if (layout > kLayout && application == kApplication + layout)
     return fail(Code::kUnsupported, path_, ": written by a newer Waybill (layout ", std::to_string(layout),
                 "; this one knows ", std::to_string(kLayout),
                 "). Run the newer agent, or move the file away to start empty");
@@ -139,6 +145,7 @@ Status NodeDb::check_schema() {
     WB_CHECK(execute(kStateSql));
     for (uint8_t lane = 1; lane <= kNodeLanes; ++lane) WB_CHECK(execute(records_sql(lane)));
     WB_CHECK(execute("PRAGMA user_version=" + std::to_string(kLayout)));
+    WB_CHECK(execute("PRAGMA application_id=" + std::to_string(kApplication + kLayout)));
     return commit();
   }
   std::string known = "SELECT count(*) FROM sqlite_schema WHERE sql IN ('" + std::string(kStateSql) + "'";
@@ -181,7 +188,7 @@ Status NodeDb::apply(const StoreOp& op) {
   }
   if (!op.erase) {
     bind_blob(statement, 2, op.value);
-    sqlite3_bind_int64(statement, 3, row_crc(op.table, op.key, op.value));
+    sqlite3_bind_int64(statement, 3, node_row_crc(op.table, op.key, op.value));
   }
   const int result = sqlite3_step(statement);
   if (result == SQLITE_DONE) {
@@ -203,12 +210,12 @@ bool NodeDb::rollback() {
 std::optional<StoredRow> NodeDb::row_of(sqlite3_stmt* statement, NodeTable table, uint8_t lane, std::string* key_out) {
   StoredRow row;
   row.table = table;
-  row.key = table == NodeTable::kRecords ? record_key(lane, sqlite3_column_int64(statement, 0))
+  row.key = table == NodeTable::kRecords ? node_record_key(lane, sqlite3_column_int64(statement, 0))
                                          : std::string(column(statement, 0));
   *key_out = row.key;
   const std::string_view value = column(statement, 1);
   const auto crc = static_cast<uint64_t>(sqlite3_column_int64(statement, 2));
-  if (crc != row_crc(table, row.key, value)) return std::nullopt;
+  if (crc != node_row_crc(table, row.key, value)) return std::nullopt;
   if (table == NodeTable::kRecords && !is_record_key(row.key)) return std::nullopt;
   row.value_bytes = static_cast<uint32_t>(value.size());
   row.value = std::string(value);
@@ -288,7 +295,7 @@ uint64_t NodeDb::used_bytes() {
 
 // ---- salvage
 
-NodeSalvage::NodeSalvage(const std::string& path) : db_(new NodeDb(path)) {
+NodeSalvage::NodeSalvage(const std::string& path) : path_(path), db_(new NodeDb(path)) {
   if (!db_->connect().ok()) {
     db_.reset();
     return;
@@ -301,10 +308,20 @@ NodeSalvage::NodeSalvage(const std::string& path) : db_(new NodeDb(path)) {
 
 std::vector<StoreOp> NodeSalvage::read(uint64_t bytes_max) {
   bytes_left_ = bytes_max;
-  if (db_ == nullptr) return {};
-  read_state();
-  for (uint8_t lane = 1; lane <= kNodeLanes; ++lane) read_lane(lane);
+  if (db_ != nullptr) {
+    read_state();
+    for (uint8_t lane = 1; lane <= kNodeLanes; ++lane) read_lane(lane);
+  }
+  carve();  // always: a pointer that leads to another page looks like an end
   return std::move(rows_);
+}
+
+bool NodeSalvage::keep(StoreOp row) {
+  const uint64_t bytes = row.key.size() + row.value.size() + 64;
+  if (bytes > bytes_left_) return false;
+  bytes_left_ -= bytes;
+  rows_.push_back(std::move(row));
+  return true;
 }
 
 bool NodeSalvage::take(sqlite3_stmt* statement, NodeTable table, uint8_t lane) {
@@ -315,11 +332,16 @@ bool NodeSalvage::take(sqlite3_stmt* statement, NodeTable table, uint8_t lane) {
     ++damaged_rows_count_;
     return true;
   }
-  const uint64_t bytes = row->key.size() + row->value.size() + 64;
-  if (bytes > bytes_left_) return false;
-  bytes_left_ -= bytes;
-  rows_.push_back(StoreOp{table, std::move(row->key), std::move(row->value), false});
-  return true;
+  return keep(StoreOp{table, std::move(row->key), std::move(row->value), false});
+}
+
+void NodeSalvage::carve() {
+  std::set<std::pair<NodeTable, std::string>> known;
+  for (const StoreOp& row : rows_) known.emplace(row.table, row.key);
+  carve_rows(path_, [&](StoreOp row) {
+    if (!known.emplace(row.table, row.key).second) return true;
+    return keep(std::move(row));
+  });
 }
 
 int64_t NodeSalvage::scan(NodeTable table, uint8_t lane, const std::string& sql) {

@@ -23,6 +23,10 @@ namespace wb::world {
 inline constexpr uint64_t kNodePageBytes = 4'096;
 inline constexpr uint8_t kNodeLanes = 4;
 
+// What the crc of a row is over, and the key of a record.
+uint32_t node_row_crc(NodeTable table, std::string_view key, std::string_view value);
+std::string node_record_key(uint8_t lane, int64_t seq);
+
 class NodeDb {
  public:
   struct Limits {
@@ -75,7 +79,8 @@ class NodeDb {
   friend class NodeSalvage;
 };
 
-// Reads a damaged file: forwards until the damage, backwards until the damage, then number by number in between.
+// Reads a damaged file: forwards until the damage, backwards until the damage, then number by number in between; what
+// the trees do not lead to is carved from its pages (node_carve.h).
 class NodeSalvage {
  public:
   static constexpr uint64_t kProbesMax = 200'000;
@@ -90,9 +95,12 @@ class NodeSalvage {
  private:
   void read_state();
   void read_lane(uint8_t lane);
+  void carve();
+  bool keep(StoreOp row);                                               // false: there is no more room
   int64_t scan(NodeTable table, uint8_t lane, const std::string& sql);  // last number seen, 0 = none; sets clean_end_
   bool take(sqlite3_stmt* statement, NodeTable table, uint8_t lane);
 
+  std::string path_;
   std::unique_ptr<NodeDb> db_;
   std::vector<StoreOp> rows_;
   uint64_t bytes_left_ = 0;

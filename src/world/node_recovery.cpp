@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "world/files.h"
+#include "world/node_carve.h"
 
 namespace wb::world {
 namespace {
@@ -138,9 +139,13 @@ Result<NodeFile> open_node_file(const std::string& folder, const NodeDb::Limits&
   std::error_code ignored;
   const auto size = exists(names.db) ? fs::file_size(names.db, ignored) : 0;
   const bool readable = !ignored && size <= limits.file_bytes_max * kAbsurdFactor;
-  if (readable && !exists(names.suspect)) {
+  if (readable && !exists(names.suspect) && !header_is_damaged(names.db)) {
     if (!exists(names.db)) remove_quietly(names.db + "-wal");  // a log without its file is nobody's
     auto file = open_whole(names, limits);
+    // Again, now that there is no log: what it could have mended it has.
+    if (file.ok() && header_is_damaged(names.db)) {
+      file = fail(Code::kCorrupt, names.db, ": a number of its header is damaged");
+    }
     if (file.ok()) {
       file->set_aside = aside;
       if (!aside.empty()) ++file->found.damaged_rows_count;
