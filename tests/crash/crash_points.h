@@ -1,11 +1,12 @@
 #pragma once
-// The ways in which a subject is hurt. Each keeps count of the points it tried and of the first few violations.
+// The three ways in which a subject is hurt. Each keeps count of the points it tried and of the first few violations.
 //
 // cut_power(): the workload runs once and leaves its log; then, for the moment after each operation, disks are made as
 // a power cut may leave them and opened by the real recovery. A sample of the points is cut again within the recovery.
 // fail_calls(): the workload runs again and again, and in run k the k-th write, read, sync, open, change of a name or
 // allocation fails, once or from then on; afterwards everything must be there, also after a cut that loses whatever no
 // sync made durable.
+// damage_node_file(): every bit of a node's file is flipped, and the file is cut off at every byte.
 
 #include <cstdint>
 #include <functional>
@@ -42,5 +43,6 @@ using Progress = std::function<void(const std::string& where, const Tally& so_fa
 
 Tally cut_power(Subject& subject, const Plan& plan, const Progress& progress);
 Tally fail_calls(Subject& subject, const Plan& plan, const Progress& progress);
+Tally damage_node_file(const Plan& plan, const Progress& progress);
 
 }  // namespace wb::crash

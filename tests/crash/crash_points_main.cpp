@@ -1,5 +1,5 @@
 // wb_crash_points: cuts the power of the node's and the hub's store at every operation of many workloads, fails each of
-// their calls, and prints one table. See docs/operations/crash-points.md.
+// their calls, damages a node's file bit by bit, and prints one table. See docs/operations/crash-points.md.
 //
 // Workloads are shared out among --jobs processes by moment: an assertion or a crash of the product in one of them is a
 // violation of the moment it stood at.
@@ -27,12 +27,13 @@ constexpr uint32_t kJobsMax = 64;
 
 struct Options {
   std::string only;  // part of a workload's name
-  std::string parts = "cuts,faults";
+  std::string parts = "cuts,faults,damage";
   uint64_t random = 0;  // so many random workloads
   uint64_t seed = 1;
   uint32_t variants = 8;
   uint64_t stride = 1;  // of the cuts
   uint64_t fault_stride = 1;
+  uint64_t damage_stride = 1;
   uint64_t nested_every = 64;
   uint32_t jobs = 2;
   bool list = false;
@@ -190,6 +191,10 @@ int run(const Options& options, const std::vector<uint64_t>& random_seeds) {
           [&subject](const Plan& mine, const Progress& progress) { return fail_calls(*subject, mine, progress); });
     }
   }
+  if (options.parts.find("damage") != std::string::npos && options.only.empty()) {
+    plan.stride = options.damage_stride;
+    table.row("a node's file of 64 KiB: every bit flipped, cut at every byte", "damage", plan, damage_node_file);
+  }
   return table.close(seconds_since(began));
 }
 
@@ -201,13 +206,14 @@ int main(int argc, char** argv) {
   wb::crash::Options options;
   std::vector<uint64_t> random_seeds;
   app.add_option("--only", options.only, "workloads whose name contains this");
-  app.add_option("--parts", options.parts, "of: cuts,faults");
+  app.add_option("--parts", options.parts, "of: cuts,faults,damage");
   app.add_option("--random", options.random, "how many random workloads beside the named ones");
   app.add_option("--random-seed", random_seeds, "only the random workloads of these seeds");
   app.add_option("--seed", options.seed, "of the disks that the cuts leave, and of the random workloads");
   app.add_option("--variants", options.variants, "disks per moment")->check(CLI::Range(1U, 1'000U));
   app.add_option("--stride", options.stride, "cut at every n-th moment")->check(CLI::Range(1U, 1'000'000U));
   app.add_option("--fault-stride", options.fault_stride, "fail every n-th call")->check(CLI::Range(1U, 1'000'000U));
+  app.add_option("--damage-stride", options.damage_stride, "flip every n-th bit")->check(CLI::Range(1U, 1'000'000U));
   app.add_option("--nested-every", options.nested_every, "cut again in the recovery of every n-th point; 0 = never");
   app.add_option("--jobs", options.jobs, "processes")->check(CLI::Range(1U, wb::crash::kJobsMax));
   app.add_flag("--list", options.list, "print the names of the workloads");

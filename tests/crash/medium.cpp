@@ -6,8 +6,9 @@
 
 namespace wb::crash {
 namespace {
+constexpr uint64_t kBlockBytes = 4'096;
 Medium* in_use = nullptr;
-}
+}  // namespace
 
 Medium* medium() { return in_use; }
 UseMedium::UseMedium(Medium& one) : before_(std::exchange(in_use, &one)) {}
@@ -29,8 +30,8 @@ void Medium::begin(MemoryDisk* start) {
 void Medium::reset_counts() {
   counts_ = {};
   calls_ = 0;
-  bytes_written_ = 0;
-  written_.clear();
+  bytes_written_ = flash_bytes_ = 0;
+  dirty_blocks_.clear();
 }
 
 bool Medium::fails(Call call) {
@@ -57,8 +58,6 @@ int Medium::open(const std::string& name, bool create, bool exclusive, FileId& f
     op.name = name;
     disk.apply(std::move(op));
   }
-  if (written_.size() <= file) written_.resize(file + 1);
-  written_[file].name = name;
   return 0;
 }
 
@@ -74,7 +73,7 @@ int Medium::write(FileId file, uint64_t at, std::string_view bytes) {
   const bool failed = fails(Call::kWrite);
   if (failed) bytes = bytes.substr(0, fault_.no_space ? bytes.size() / 2 : 0);
   bytes_written_ += bytes.size();
-  if (file < written_.size()) written_[file].bytes += bytes.size();
+  soil(file, at, bytes.size());
   if (!bytes.empty()) {
     Op op;
     op.file = file;
@@ -99,6 +98,7 @@ int Medium::truncate(FileId file, uint64_t size) {
 int Medium::sync(FileId file) {
   const bool failed = fails(Call::kSync);
   if (swallow_syncs && !failed) return 0;
+  if (!failed) flush_blocks(file);
   Op op;
   op.kind = failed ? Op::Kind::kFailedSync : Op::Kind::kSync;
   op.file = file;
@@ -148,11 +148,20 @@ void Medium::note(Op::Kind kind, uint64_t ticket) {
   disk.apply(std::move(op));
 }
 
-uint64_t Medium::bytes_written_to(std::string_view end) const {
-  uint64_t sum = 0;
-  for (const Written& one : written_)
-    if (one.name.ends_with(end)) sum += one.bytes;
-  return sum;
+void Medium::soil(FileId file, uint64_t at, uint64_t size) {
+  if (size == 0) return;
+  if (dirty_blocks_.size() <= file) dirty_blocks_.resize(file + 1);
+  std::vector<bool>& blocks = dirty_blocks_[file];
+  const uint64_t last = (at + size - 1) / kBlockBytes;
+  if (blocks.size() <= last) blocks.resize(last + 1);
+  for (uint64_t i = at / kBlockBytes; i <= last; ++i) blocks[i] = true;
+}
+
+void Medium::flush_blocks(FileId file) {
+  if (dirty_blocks_.size() <= file) return;
+  std::vector<bool>& blocks = dirty_blocks_[file];
+  flash_bytes_ += kBlockBytes * static_cast<uint64_t>(std::count(blocks.begin(), blocks.end(), true));
+  blocks.clear();
 }
 
 }  // namespace wb::crash

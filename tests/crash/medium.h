@@ -46,7 +46,8 @@ class Medium {
   uint64_t calls() const { return calls_; }
   void reset_counts();
   uint64_t bytes_written() const { return bytes_written_; }
-  uint64_t bytes_written_to(std::string_view end) const;  // of the files whose name ends so, when they were opened
+  // What flash is given: whole blocks of 4 KiB, each counted once per sync (an unsynced rest counts at its sync).
+  uint64_t flash_bytes() const { return flash_bytes_; }
 
   // 0, or the errno that the caller sees.
   int open(const std::string& name, bool create, bool exclusive, FileId& file);
@@ -65,17 +66,16 @@ class Medium {
  private:
   bool fails(Call call);
   void note(Op::Kind kind, uint64_t ticket);
+  void soil(FileId file, uint64_t at, uint64_t size);
+  void flush_blocks(FileId file);
 
   Fault fault_;
   uint64_t seen_ = 0, calls_ = 0, bytes_written_ = 0;
   size_t fired_at_ = SIZE_MAX;
   bool begun_ = false;
   std::array<uint64_t, kCallsCount> counts_{};
-  struct Written {
-    std::string name;
-    uint64_t bytes = 0;
-  };
-  std::vector<Written> written_;  // index = FileId
+  uint64_t flash_bytes_ = 0;
+  std::vector<std::vector<bool>> dirty_blocks_;  // index = FileId
 };
 
 // The medium in use; nullptr: paths under kRoot do not exist.

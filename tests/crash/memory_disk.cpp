@@ -134,6 +134,12 @@ uint64_t MemoryDisk::bytes_total() const {
   return sum;
 }
 
+uint64_t MemoryDisk::memory_bytes() const {
+  uint64_t sum = 0;
+  for (const File& file : files_) sum += file.now->capacity();
+  return sum;
+}
+
 void MemoryDisk::apply(Op op) { apply(std::make_shared<const Op>(std::move(op))); }
 
 void MemoryDisk::apply(const std::shared_ptr<const Op>& op) {

@@ -70,6 +70,7 @@ class MemoryDisk {
   std::vector<std::string> names_in(std::string_view folder) const;  // last components
   bool is_folder(std::string_view path) const;
   uint64_t bytes_total() const;
+  uint64_t memory_bytes() const;  // that contents take, spare room included
 
   // Applies the change; keeps it in the log unless keep_log(false).
   void apply(Op op);

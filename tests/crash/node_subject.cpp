@@ -1,7 +1,5 @@
 // The node's store as a subject: the real NodeStore with its writer thread, opened by its real recovery.
-#include <condition_variable>
 #include <map>
-#include <mutex>
 #include <optional>
 #include <utility>
 
@@ -9,115 +7,13 @@
 #include "base/checksum.h"
 #include "base/prng.h"
 #include "edge/outbox/outbox.h"
+#include "tests/crash/store_session.h"
 #include "tests/crash/subject.h"
-#include "world/node_store.h"
 
 namespace wb::crash {
 namespace {
 
 using world::NodeStore;
-
-const std::string kFolder = std::string(kRoot) + "/node";
-constexpr int kTries = 3;
-
-class Session {
- public:
-  // `base`: the number of tickets that were durable before this life.
-  Session(const NodeStore::Options& options, Medium& medium, uint64_t base) : medium_(medium), base_(base) {
-    auto opened = NodeStore::open(options, [this](const NodeStore::Completion& done) { completed(done); });
-    if (!opened.ok()) {
-      error = opened.error();
-      return;
-    }
-    store = std::move(opened->store);
-    found = std::move(opened->found);
-    set_aside = std::move(opened->set_aside);
-  }
-  ~Session() { store.reset(); }
-  Session(const Session&) = delete;
-  Session& operator=(const Session&) = delete;
-
-  void rebase(uint64_t base) { base_ = base; }
-
-  // Hands tickets (base + 1 + done …) over as one group and waits. Returns how many of them are durable.
-  size_t write(const std::vector<std::vector<StoreOp>>& tickets, size_t first) {
-    std::unique_lock guard(mutex_);
-    failed.reset();
-    const uint64_t begin = stored_ + 1;
-    gate_open_ = false;
-    guard.unlock();
-    // The writer waits in a load while the group gathers behind it: so groups are the same in every run.
-    store->load({}, [this](const Result<std::vector<StoredRow>>&) {
-      std::unique_lock inner(mutex_);
-      in_gate_ = true;
-      changed_.notify_all();
-      changed_.wait(inner, [this] { return gate_open_; });
-      in_gate_ = false;
-    });
-    guard.lock();
-    changed_.wait(guard, [this] { return in_gate_; });
-    uint64_t last = begin - 1;
-    for (size_t i = first; i < tickets.size(); ++i) store->submit(++last, tickets[i]);
-    medium_.asked(base_ + last);
-    gate_open_ = true;
-    changed_.notify_all();
-    changed_.wait(guard, [&] { return stored_ >= last || failed; });
-    return stored_ + 1 - begin;
-  }
-  std::vector<StoredRow> load(const std::vector<std::string>& keys) {
-    std::optional<Result<std::vector<StoredRow>>> rows;
-    for (int attempt = 0; attempt < 2 * kTries && (!rows || !rows->ok()); ++attempt) {
-      if (attempt == kTries) medium_.heal();
-      rows.reset();
-      store->load(keys, [&](Result<std::vector<StoredRow>> got) {
-        const std::lock_guard guard(mutex_);
-        rows = std::move(got);
-        changed_.notify_all();
-      });
-      std::unique_lock guard(mutex_);
-      changed_.wait(guard, [&] { return rows.has_value(); });
-    }
-    return rows->ok() ? std::move(*rows).value() : std::vector<StoredRow>();
-  }
-  // A sum over all rows with their whole values, read back through the store.
-  uint64_t print() {
-    uint64_t sum = 0;
-    std::vector<std::string> keys;
-    for (const StoredRow& row : found.rows) {
-      if (row.table == NodeTable::kRecords)
-        keys.push_back(row.key);
-      else
-        sum += row_print(static_cast<uint64_t>(row.table), row.key, row.value);
-    }
-    for (const StoredRow& row : load(keys)) sum += row_print(static_cast<uint64_t>(row.table), row.key, row.value);
-    return sum;
-  }
-
-  std::unique_ptr<NodeStore> store;
-  StoredState found;
-  std::string set_aside;
-  std::optional<Error> error;
-  std::optional<NodeStore::Completion> failed;
-
- private:
-  void completed(const NodeStore::Completion& done) {
-    const std::lock_guard guard(mutex_);
-    if (done.error) {
-      failed = done;
-    } else {
-      stored_ = done.ticket;
-      medium_.told(base_ + stored_);
-    }
-    changed_.notify_all();
-  }
-
-  Medium& medium_;
-  uint64_t base_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  uint64_t stored_ = 0;
-  bool gate_open_ = true, in_gate_ = false;
-};
 
 std::vector<uint64_t> states_of(const NodeWorkload& workload) {
   std::map<std::pair<NodeTable, std::string>, std::string> rows;
@@ -174,7 +70,7 @@ class NodeSubject final : public Subject {
   std::string check(Medium& medium, const Bounds& bounds, bool go_on) override {
     medium.reset_counts();
     medium.calls_max = calls_max(medium);
-    Session session(options(largest_), medium, 0);
+    StoreSession session(options(largest_), medium, 0);
     if (session.error) return "Q5: no start: " + session.error->text;
     if (session.found.damaged_rows_count > 0)
       return "Q4: " + std::to_string(session.found.damaged_rows_count) +
@@ -197,16 +93,16 @@ class NodeSubject final : public Subject {
     const NodeSubject& subject;
     Medium& medium;
     NodeStore::Options options;
-    std::unique_ptr<Session> session;
+    std::unique_ptr<StoreSession> session;
     uint64_t durable = 0, asked = 0;
     std::string wrong;
 
     bool open() {
       session.reset();
       for (int attempt = 0;; ++attempt) {
-        if (attempt == kTries) medium.heal();
-        if (attempt > 2 * kTries) return fail("does not start after the fault healed: " + session->error->text);
-        session = std::make_unique<Session>(options, medium, durable);
+        if (attempt == kSessionTries) medium.heal();
+        if (attempt > 2 * kSessionTries) return fail("does not start after the fault healed: " + session->error->text);
+        session = std::make_unique<StoreSession>(options, medium, durable);
         if (!session->error) break;
       }
       if (session->found.damaged_rows_count > 0 || !session->set_aside.empty())
@@ -221,8 +117,9 @@ class NodeSubject final : public Subject {
       const uint64_t first = durable;
       asked = first + tickets.size();
       for (int attempt = 0; durable < first + tickets.size(); ++attempt) {
-        if (attempt == kTries) medium.heal();
-        if (attempt > 3 * kTries) return fail("does not go on after the fault healed: " + session->failed->error->text);
+        if (attempt == kSessionTries) medium.heal();
+        if (attempt > 3 * kSessionTries)
+          return fail("does not go on after the fault healed: " + session->failed->error->text);
         durable += session->write(tickets, static_cast<size_t>(durable - first));
         // What a program does whose store says it is damaged: it ends, and starts anew.
         if (session->failed && session->failed->error->code == Code::kCorrupt) {
@@ -242,9 +139,7 @@ class NodeSubject final : public Subject {
   };
 
   NodeStore::Options options(uint64_t bytes_max) const {
-    NodeStore::Options made;
-    made.data_dir = kFolder;
-    made.file_bytes_max = bytes_max;
+    NodeStore::Options made = store_options(bytes_max);
     made.wal_bytes_max = workload_.wal_bytes_max;
     return made;
   }

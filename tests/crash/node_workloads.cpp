@@ -442,6 +442,15 @@ std::vector<NodeWorkload> node_workloads() {
   return all;
 }
 
+NodeWorkload full_file_workload(uint64_t bytes) {
+  OutboxScript script("full file", 64);
+  script.state("agent/seed", 8);
+  script.state("deploy/journal", 600);
+  script.state("source/a.csv", 40);
+  for (uint64_t taken = 0; taken < 2 * bytes; taken += 700) script.any_offer({100, 900});
+  return script.done();
+}
+
 NodeWorkload random_node_workload(uint64_t seed) {
   Prng draw(seed);
   OutboxScript script("random node workload of seed " + std::to_string(seed), seed);

@@ -9,6 +9,8 @@ namespace wb::crash {
 
 std::vector<NodeWorkload> node_workloads();
 NodeWorkload random_node_workload(uint64_t seed);
+// Records of all lanes, some sent; more than fit into a file of `bytes`.
+NodeWorkload full_file_workload(uint64_t bytes);
 std::vector<HubWorkload> hub_workloads();
 HubWorkload random_hub_workload(uint64_t seed);
 

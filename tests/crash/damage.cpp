@@ -1,0 +1,148 @@
+// Damage to what was synced: every bit flipped, the file cut off at every byte. The start must end, take new tickets,
+// yield no altered row, and account for every row that is gone (Q4, Q5).
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "edge/outbox/outbox.h"
+#include "tests/crash/crash_points.h"
+#include "tests/crash/recording_vfs.h"
+#include "tests/crash/store_session.h"
+#include "tests/crash/workloads.h"
+
+namespace wb::crash {
+namespace {
+
+const std::string kFile = std::string(kRoot) + "/node/outbox.db";
+constexpr uint64_t kPageBytes = 4'096;
+constexpr uint64_t kFileBytes = 64U << 10;
+
+// An outbox's store of 64 KiB, all in its file, closed in peace.
+struct Specimen {
+  MemoryDisk disk;
+  std::string bytes;
+  std::map<std::pair<NodeTable, std::string>, std::string> rows;
+  std::map<std::pair<NodeTable, std::string>, uint64_t> page_of;  // of a row's first byte
+};
+
+Specimen make_specimen() {
+  Specimen made;
+  Medium medium;
+  const UseMedium use(medium);
+  seed_vfs(7);
+  StoreSession session(store_options(1U << 20), medium, 0);
+  for (const NodeStep& step : full_file_workload(kFileBytes).steps) {
+    for (const auto& ticket : step.tickets)
+      for (const StoreOp& op : ticket) {
+        if (op.erase)
+          made.rows.erase({op.table, op.key});
+        else
+          made.rows[{op.table, op.key}] = op.value;
+      }
+    (void)session.write(step.tickets, 0);
+    if (session.store->stats().file_bytes >= kFileBytes) break;
+  }
+  session.store.reset();
+  medium.disk.settle();
+  made.bytes = medium.disk.bytes(*medium.disk.find(kFile));
+  for (const auto& [key, value] : made.rows)
+    if (const size_t at = made.bytes.find(value.substr(0, 200)); at != std::string::npos)
+      made.page_of[key] = at / kPageBytes;
+  made.disk = medium.disk.copy();
+  return made;
+}
+
+// What is there after a start, whole values.
+std::map<std::pair<NodeTable, std::string>, std::string> rows_of(StoreSession& session) {
+  std::map<std::pair<NodeTable, std::string>, std::string> rows;
+  std::vector<std::string> keys;
+  for (const StoredRow& row : session.found.rows) {
+    if (row.table == NodeTable::kRecords)
+      keys.push_back(row.key);
+    else
+      rows[{row.table, row.key}] = row.value;
+  }
+  for (StoredRow& row : session.load(keys)) rows[{row.table, row.key}] = std::move(row.value);
+  return rows;
+}
+
+std::string check_sums(const StoreSession& session, uint64_t records_gone) {
+  outbox::Config config;
+  config.bytes_max = 1U << 20;
+  const auto opened = outbox::Outbox::open(config, session.found, {});
+  if (!opened.ok()) return "Q5: the outbox does not open: " + opened.error().text;
+  for (const outbox::LaneCounts& lane : opened->outbox.view({}).lanes)
+    if (lane.produced != lane.effected + lane.waiting + lane.evicted + lane.lost) return "Q4: the sums do not match";
+  // With the counters gone nothing is known of what is missing beyond what is seen: a new incarnation says so.
+  if (!opened->new_incarnation_needed && opened->lost_count != records_gone)
+    return "Q4: " + std::to_string(records_gone) + " records are gone, " + std::to_string(opened->lost_count) +
+           " are declared lost";
+  return "";
+}
+
+// `page`: of the damage; UINT64_MAX: of a cut at `cut_at`, which takes all pages from there on.
+std::string check_damaged(const Specimen& specimen, Medium& medium, uint64_t page, uint64_t cut_at) {
+  const UseMedium use(medium);
+  seed_vfs(8);
+  medium.reset_counts();
+  medium.calls_max = 20 * calls_max(medium);
+  StoreSession session(store_options(1U << 20), medium, 0);
+  if (session.error) return "Q5: no start: " + session.error->text;
+  const auto found = rows_of(session);
+  uint64_t records_gone = 0, gone = 0, elsewhere = 0;
+  for (const auto& [key, value] : specimen.rows) {
+    const auto row = found.find(key);
+    if (row != found.end()) {
+      if (row->second != value) return "Q2: a row is altered";
+      continue;
+    }
+    ++gone;
+    records_gone += key.first == NodeTable::kRecords ? 1 : 0;
+    const auto at = specimen.page_of.find(key);
+    const bool hit = at == specimen.page_of.end() || at->second == page || at->second + 1 >= cut_at / kPageBytes;
+    elsewhere += hit ? 0 : 1;
+  }
+  if (found.size() + gone != specimen.rows.size()) return "Q2: a row that was never there";
+  if (gone > 0 && session.found.damaged_rows_count == 0) return "Q4: rows are gone and nothing is called damaged";
+  if (elsewhere > 0) return "Q5: " + std::to_string(elsewhere) + " rows on undamaged pages are gone";
+  if (std::string wrong = check_sums(session, records_gone); !wrong.empty()) return wrong;
+  medium.calls_max = UINT64_MAX;
+  if (session.write({{StoreOp{NodeTable::kState, "after", "damage", false}}}, 0) != 1)
+    return "Q5: takes no ticket after the start";
+  return "";
+}
+
+}  // namespace
+
+Tally damage_node_file(const Plan& plan, const Progress& progress) {
+  Tally tally;
+  const Specimen specimen = make_specimen();
+  if (specimen.bytes.size() != kFileBytes) {
+    tally.violate("the file is " + std::to_string(specimen.bytes.size()) + " bytes, not 64 KiB");
+    return tally;
+  }
+  const uint64_t bits = specimen.bytes.size() * 8, cuts = specimen.bytes.size();
+  tally.operations = bits + cuts;
+  for (uint64_t n = 0; n < bits + cuts; ++n) {
+    if (n % plan.stride != plan.seed % plan.stride || n / plan.stride % plan.jobs != plan.job) continue;
+    Medium medium(specimen.disk.copy());
+    std::string bytes = specimen.bytes;
+    const bool flip = n < bits;
+    if (flip)
+      bytes[n / 8] = static_cast<char>(bytes[n / 8] ^ (1 << (n % 8)));
+    else
+      bytes.resize(n - bits);
+    medium.disk.set_bytes(kFile, std::move(bytes));
+    const std::string where = flip ? "bit " + std::to_string(n % 8) + " of byte " + std::to_string(n / 8) + " flipped"
+                                   : "cut off at byte " + std::to_string(n - bits);
+    progress(where, tally);
+    ++tally.points;
+    const std::string wrong =
+        check_damaged(specimen, medium, flip ? n / 8 / kPageBytes : UINT64_MAX, flip ? UINT64_MAX : n - bits);
+    tally.calls_most = std::max(tally.calls_most, medium.calls());
+    if (!wrong.empty()) tally.violate(where + ": " + wrong);
+  }
+  return tally;
+}
+
+}  // namespace wb::crash
