@@ -57,20 +57,27 @@ void add_schema(pb::DatasetRow& dataset, const std::string& schema) {
 
 void store(Rows& rows, Moment now, std::string_view key, const wire::RecordUp& record, double thinning,
            std::map<std::string, pb::DatasetRow>& datasets, IngestOutcome& outcome) {
-  wire::RecordUp kept = record;
-  kept.set_inclusion_probability(record.inclusion_probability() * (planted(Bug::kThinningDropped) ? 1.0 : thinning));
+  std::string row;
+  if (thinning < 1 && !planted(Bug::kThinningDropped)) {
+    wire::RecordUp kept = record;
+    kept.set_inclusion_probability(record.inclusion_probability() * thinning);
+    row = kept.SerializeAsString();
+  } else {
+    row = record.SerializeAsString();
+  }
+  const size_t bytes = row.size();
   pb::RecordMark mark;
   mark.set_accepted_unix_ms(now.unix_ms);
-  const std::string bytes = kept.SerializeAsString();
-  rows.put(Table::kRecords, key, bytes + mark.SerializeAsString());
+  mark.AppendToString(&row);
+  rows.put(Table::kRecords, key, row);
   ++outcome.effected;
-  outcome.bytes += bytes.size();
+  outcome.bytes += bytes;
   pb::DatasetRow& dataset = datasets[record.pipeline()];
   const int64_t event_ms = record.event_time_ms();
   dataset.set_first_event_ms(dataset.records() == 0 ? event_ms : std::min<int64_t>(dataset.first_event_ms(), event_ms));
   dataset.set_last_event_ms(dataset.records() == 0 ? event_ms : std::max<int64_t>(dataset.last_event_ms(), event_ms));
   dataset.set_records(dataset.records() + 1);
-  dataset.set_bytes(dataset.bytes() + bytes.size());
+  dataset.set_bytes(dataset.bytes() + bytes);
   add_schema(dataset, record.schema());
 }
 
