@@ -423,7 +423,7 @@ void HttpsServer::Impl::work() {
       calls.reserve(batch.size());
       for (const SessionPtr& session : batch) calls.push_back(&session->call);
       const Instant started = now();
-      wakes = service_.serve(calls, load_permille);
+      wakes = service_.serve(calls, {load_permille, connections_open_});
       ++batches_;
       const std::lock_guard lock(queue_mutex_);
       admission_.served(calls.size(), now().ns - started.ns);

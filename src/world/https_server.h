@@ -52,6 +52,11 @@ struct ServerCall {
   std::string park_key;   // one parked call per key: a newer one resumes the older
 };
 
+struct ServerLoad {
+  uint32_t permille = 0;  // how full the queue of records is, 0 … 1000
+  size_t connected = 0;   // connections that are open
+};
+
 class Service {
  public:
   virtual ~Service() = default;
@@ -59,9 +64,9 @@ class Service {
   virtual RoutePolicy policy(std::string_view method, std::string_view path) const = 0;
   // On the io thread, at once, when the body is there: what the call is under load.
   virtual Admission::Class class_of(const ServerCall&) const { return Admission::Class::kControl; }
-  // On the database thread. Must fill in every call. `load_permille`: how full the queue of records is, 0 … 1000.
+  // On the database thread. Must fill in every call.
   // Returns the keys whose parked calls should be resumed; "" = all.
-  virtual std::vector<std::string> serve(const std::vector<ServerCall*>& calls, uint32_t load_permille) = 0;
+  virtual std::vector<std::string> serve(const std::vector<ServerCall*>& calls, ServerLoad load) = 0;
   // On the io thread, when the last byte of the answer is with the kernel.
   virtual void answered(const ServerCall&) const {}
   // On the database thread, about every `ServerOptions::tick_ms`. Returns keys as serve() does.

@@ -34,7 +34,7 @@ class EchoService final : public Service {
   Admission::Class class_of(const ServerCall& call) const override {
     return call.request.target == "/v1/records" ? Admission::Class::kRecords : Admission::Class::kControl;
   }
-  std::vector<std::string> serve(const std::vector<ServerCall*>& calls, uint32_t) override {
+  std::vector<std::string> serve(const std::vector<ServerCall*>& calls, ServerLoad) override {
     std::vector<std::string> wakes;
     for (ServerCall* call : calls) {
       const std::string& target = call->request.target;

@@ -19,6 +19,7 @@ using world::ServerCall;
 constexpr size_t kJsonBytesMax = 64U << 10;
 constexpr size_t kEntropyBytes = 32;
 constexpr const char* kRetryAfter = "2";
+constexpr std::string_view kExchangePath = "/v1/exchange";
 
 Moment now_moment() {
   const auto mono = std::chrono::steady_clock::now().time_since_epoch();
@@ -37,6 +38,11 @@ hub::Caller caller_of(const Peer& peer) {
 hub::Request request_of(world::HttpRequest& from) {
   hub::Request request;
   request.method = from.method;
+  request.body = std::move(from.body);
+  if (from.target == kExchangePath) {  // nearly all calls: of its headers and of entropy it needs nothing
+    request.path = from.target;
+    return request;
+  }
   const size_t question = from.target.find('?');
   request.path = from.target.substr(0, question);
   if (question != std::string::npos) request.query = from.target.substr(question + 1);
@@ -46,7 +52,6 @@ hub::Request request_of(world::HttpRequest& from) {
                    [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
     request.headers.emplace(std::move(lower), value);
   }
-  request.body = std::move(from.body);
   request.entropy = world::random_bytes(kEntropyBytes);
   return request;
 }
@@ -71,7 +76,7 @@ world::RoutePolicy HubService::policy(std::string_view method, std::string_view 
   if (path == "/metrics") return {};
   if (path == "/v1/enrol") return {.anonymous = true, .body_bytes_max = limits::kEnrolRequestBytesMax};
   if (path == "/v1/renew") return {.body_bytes_max = limits::kEnrolRequestBytesMax};
-  if (path == "/v1/exchange") return {.body_bytes_max = limits::kExchangeRequestBytesMax};
+  if (path == kExchangePath) return {.body_bytes_max = limits::kExchangeRequestBytesMax};
   if (path == "/v1/releases" && method == "POST") return {.body_bytes_max = limits::kReleaseBytesMax};
   if (path.starts_with("/v1/")) return {.body_bytes_max = kJsonBytesMax};
   return {.anonymous = true, .known = false};
@@ -79,7 +84,7 @@ world::RoutePolicy HubService::policy(std::string_view method, std::string_view 
 
 Admission::Class HubService::class_of(const ServerCall& call) const {
   const std::string& target = call.request.target;
-  if (target == "/v1/exchange")
+  if (target == kExchangePath)
     return wire::brings_records(call.request.body) ? Admission::Class::kRecords : Admission::Class::kControl;
   if (target == "/v1/enrol" || target == "/v1/renew") return Admission::Class::kEnrolment;
   return Admission::Class::kControl;
@@ -124,8 +129,8 @@ hub::Response HubService::answer(Moment now, ServerCall& call) {
   return response;
 }
 
-std::vector<std::string> HubService::serve(const std::vector<ServerCall*>& calls, uint32_t load_permille) {
-  hub_.set_load(load_permille);
+std::vector<std::string> HubService::serve(const std::vector<ServerCall*>& calls, world::ServerLoad load) {
+  hub_.set_load(load.permille, load.connected);
   const Moment now = now_moment();
   probe_all(HubPoint::kTaken, calls);
   bool stored = begin();

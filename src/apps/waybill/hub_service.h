@@ -24,7 +24,7 @@ class HubService final : public world::Service {
 
   world::RoutePolicy policy(std::string_view method, std::string_view path) const override;
   Admission::Class class_of(const world::ServerCall& call) const override;
-  std::vector<std::string> serve(const std::vector<world::ServerCall*>& calls, uint32_t load_permille) override;
+  std::vector<std::string> serve(const std::vector<world::ServerCall*>& calls, world::ServerLoad load) override;
   void answered(const world::ServerCall& call) const override;
   std::vector<std::string> tick() override;
 

@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 #include "base/planted.h"
+#include "base/prng.h"
 #include "hub/api/audit.h"
 #include "hub/dispatch/dispatch.h"
 #include "hub/ingest/ingest.h"
@@ -15,6 +16,11 @@
 namespace wb::hub {
 namespace {
 
+// Nodes that were parked together must not come back together, time after time: each answer of such a crowd would say
+// how full the hub is just then.
+constexpr uint32_t kHoldSpreadPart = 4;
+constexpr uint32_t kHoldSpreadFromMs = 10'000;  // shorter ones follow records that flow and are spread by them
+constexpr uint64_t kHerdSpreadMaxMs = 300'000;
 constexpr int64_t kScanGapMs = 200;  // "at once" has its limit too
 
 FleetNode view_of(const pb::Node& node) {
@@ -145,8 +151,10 @@ wire::ExchangeResponse Hub::answer(Moment now, const pb::Node& node, int64_t con
   uint64_t next_ms = config_.next_contact_ms + config_.next_contact_ms * busy * 3 / 1'000;
   if (contact_within_ms > 0) next_ms = std::min<uint64_t>(next_ms, static_cast<uint64_t>(contact_within_ms));
   grant->set_next_contact_ms(static_cast<uint32_t>(next_ms));
-  grant->set_jitter_floor_ms(
-      static_cast<uint32_t>(config_.jitter_floor_ms + config_.jitter_floor_ms * busy * 9 / 1'000));
+  // After an outage the whole fleet is back within about one floor: as long as that many handshakes take.
+  const uint64_t herd_ms = std::min<uint64_t>(connected_ * 1'000 / config_.reconnects_per_s, kHerdSpreadMaxMs);
+  const uint64_t floor_ms = config_.jitter_floor_ms + config_.jitter_floor_ms * busy * 9 / 1'000;
+  grant->set_jitter_floor_ms(static_cast<uint32_t>(std::max(floor_ms, herd_ms)));
   grant->set_max_request_bytes(limits::kExchangeRequestBytesMax);
   return out;
 }
@@ -185,6 +193,9 @@ Result<ExchangeOutcome> Hub::exchange(Rows& rows, Moment now, std::string_view n
                     node->desired().generation() != request.reported().desired_generation();
   if (!news) {
     out.hold_ms = std::min(request.long_poll_ms(), config_.long_poll_max_ms);
+    if (out.hold_ms >= kHoldSpreadFromMs)
+      out.hold_ms -= static_cast<uint32_t>(keyed_hash(static_cast<uint64_t>(now.mono.ns), node_id) %
+                                           (out.hold_ms / kHoldSpreadPart));
     if (contact_within_ms > 0) out.hold_ms = static_cast<uint32_t>(std::min<int64_t>(out.hold_ms, contact_within_ms));
   }
   return out;

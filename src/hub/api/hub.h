@@ -28,7 +28,8 @@ struct HubConfig {
   std::string ca_pin;                     // first 32 hex digits of the CA certificate's SHA-256: goes into tokens
   uint64_t drain_bytes_per_s = 1U << 20;  // granted to one node while the hub is idle
   uint32_t next_contact_ms = 30'000;      // while idle; stretched with the load
-  uint32_t jitter_floor_ms = 1'000;
+  uint32_t jitter_floor_ms = 1'000;       // for a small fleet; see reconnects_per_s
+  uint32_t reconnects_per_s = 1'000;      // all that are connected now may come back at this rate, spread by jitter
   uint32_t long_poll_max_ms = 60'000;
   int64_t dark_after_ms = 15 * 60'000;  // default of a rollout, and of the fleet view
   uint32_t drained_at_permille = 900;   // load from which records are refused and only control is served
@@ -139,7 +140,11 @@ class Hub {
   Status revoke_node(Rows& rows, Moment now, std::string_view node_id, std::string_view actor);
 
   // How busy the server is, 0 … 1000: shapes grants, and refuses records past drained_at_permille (L1).
-  void set_load(uint32_t permille) { load_permille_ = permille; }
+  // `connected`: connections that would come back at once if this hub went away.
+  void set_load(uint32_t permille, size_t connected = 0) {
+    load_permille_ = permille;
+    connected_ = connected;
+  }
   const HubConfig& config() const { return config_; }
 
  private:
@@ -155,6 +160,7 @@ class Hub {
 
   HubConfig config_;
   uint32_t load_permille_ = 0;
+  size_t connected_ = 0;
   std::optional<Instant> started_;
   std::vector<std::string> wakes_;
 };
