@@ -27,9 +27,9 @@ wb_map(hub/rollout     pure  USES base record wire                              
 wb_map(hub/dispatch    pure  USES base record wire                                       THIRD protobuf)
 wb_map(hub/api         pure  USES base record wire engine hub/ingest hub/telemetry hub/registry hub/rollout
                                   hub/dispatch                                           THIRD protobuf json DOORS hub.h http.h audit.h)
-wb_map(sim             pure  USES base record wire engine edge/agent edge/deploy hub/api hub/ingest hub/telemetry
-                                  hub/registry hub/rollout hub/dispatch                  THIRD protobuf
-                                  DOORS coverage.h faults.h script.h)
+wb_map(sim             pure  USES base record wire engine edge/sync edge/agent edge/deploy hub/api hub/ingest
+                                  hub/telemetry hub/registry hub/rollout hub/dispatch    THIRD protobuf
+                                  DOORS coverage.h faults.h herd.h script.h)
 wb_map(world           io    USES base record wire                                       THIRD openssl boost sqlite yaml mosquitto spdlog DOORS *)
 wb_map(apps            io    USES base record wire engine edge/source edge/transform edge/infer edge/route edge/outbox
                                   edge/sync edge/deploy edge/agent hub/ingest hub/telemetry hub/registry hub/rollout

@@ -38,6 +38,7 @@ class AdminClient {
 
   const world::Endpoint& endpoint() const { return endpoint_; }
   const std::string& ca_pem() const { return identity_.ca_pem; }
+  const world::TlsIdentity& identity() const { return identity_; }
 
  private:
   nlohmann::ordered_json json_call(const std::string& method, const std::string& target, std::string body);

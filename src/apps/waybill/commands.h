@@ -21,6 +21,8 @@ void add_rollout(CLI::App& app);
 void add_track(CLI::App& app);
 void add_dataset(CLI::App& app);
 void add_sim(CLI::App& app);
+void add_load(CLI::App& app);
+void add_herd(CLI::App& app);
 
 // Exit codes. A subcommand's callback throws Exit; main.cpp prints `message` to stderr as "waybill: message".
 inline constexpr int kFailed = 1;

@@ -18,6 +18,8 @@ int main(int argc, char** argv) {
   wb::cli::add_rollout(app);
   wb::cli::add_track(app);
   wb::cli::add_dataset(app);
+  wb::cli::add_load(app);
+  wb::cli::add_herd(app);
 #endif
   wb::cli::add_sim(app);
   try {
