@@ -57,6 +57,7 @@ namespace agent {
 
 inline constexpr size_t kWaitingAnswersMax = 1'024;  // producers waiting for a commit; past it new input is refused
 inline constexpr size_t kPendingStoresMax = 2'048;
+inline constexpr size_t kPendingWhileFailingMax = 64;  // past it what waits is joined to one ticket
 inline constexpr size_t kDeadLettersPerBatchMax = 256;
 
 // ---- events

@@ -61,6 +61,7 @@ class Agent::Core {
   void on(agent::StoreFailed&& failed);
   void retry_stores();
   void make_room_in_pending();
+  void join_unsubmitted();
 
   // ---- exchange.cpp
   void on(agent::RowsLoaded&& loaded);

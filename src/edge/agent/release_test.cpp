@@ -118,6 +118,36 @@ TEST_F(ReleaseTest, WithNothingToServeTheLastBudgetHolds) {  // B2
   EXPECT_GT(view().outbox.budget_left_bytes, 0U);
 }
 
+// A store that fails for days: control goes on deciding, and what it wants to save stays bounded (contract 6).
+TEST_F(ReleaseTest, WhatWaitsForAFailingStoreIsBounded) {
+  run_first();
+  drain();
+  send(next_++, {11});
+  fail_store();
+  for (uint64_t i = 0; i < 400; ++i) {
+    ASSERT_TRUE(reach_exchange(false) || !submitted.empty());
+    if (!exchanges.empty()) {
+      want(2 + i, std::to_string(2 + i), "v");
+      wire::ExchangeResponse response = at_hub();
+      response.set_unix_ms(now.unix_ms + static_cast<int64_t>(i) * 86'400'000);  // a new day each: a row to save
+      answer(response);
+    }
+    if (!submitted.empty()) {
+      EXPECT_LE(submitted.size(), agent::kPendingWhileFailingMax + 1);
+      fail_store();
+    }
+  }
+  tickets.clear();
+  while (submitted.empty()) wake();
+  settle();
+  EXPECT_LE(tickets.size(), 2 * agent::kPendingWhileFailingMax);
+  EXPECT_TRUE(answers.contains(1));
+  EXPECT_EQ(answers.at(next_ - 1).verdict, agent::Answer::Verdict::kAccepted);
+  drain();
+  EXPECT_EQ(view().store_error, "");
+  expect_exact();
+}
+
 TEST_F(ReleaseTest, AReleaseThatDoesNotBuildIsRefusedByName) {
   run_first();
   want(2, "2", "no name");

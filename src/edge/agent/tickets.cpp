@@ -13,6 +13,25 @@ constexpr int64_t kStoreRetryMaxMs = 10'000;
 
 }  // namespace
 
+namespace {
+
+// Last write wins; erases come first, so that the transaction needs less room than its parts.
+std::vector<StoreOp> fold(std::vector<StoreOp> all) {
+  std::map<std::pair<uint8_t, std::string>, StoreOp> last;
+  for (StoreOp& op : all) {
+    const auto key = std::make_pair(static_cast<uint8_t>(op.table), op.key);
+    last[key] = std::move(op);
+  }
+  std::vector<StoreOp> ops;
+  for (auto& [key, op] : last)
+    if (op.erase) ops.push_back(op);
+  for (auto& [key, op] : last)
+    if (!op.erase) ops.push_back(std::move(op));
+  return ops;
+}
+
+}  // namespace
+
 uint64_t Agent::Core::store(std::vector<StoreOp> ops, std::optional<agent::Answer> answer, uint64_t deploy_ticket) {
   count_offline();
   if (counters_dirty_ || answer) {
@@ -38,7 +57,33 @@ uint64_t Agent::Core::store(std::vector<StoreOp> ops, std::optional<agent::Answe
   const uint64_t ticket = pending.ticket;
   if (!store_failing_) submit(pending);
   pending_.push_back(std::move(pending));
-  return ticket;
+  if (!store_failing_ || pending_.size() < agent::kPendingWhileFailingMax) return ticket;
+  join_unsubmitted();
+  return std::min(ticket, next_ticket_ - 1);
+}
+
+// A store that fails for days refuses new input, but control goes on and saves what it decides. What was not handed
+// over since the failure becomes one ticket: so the list stays bounded (contract 6), and so do its bytes, for the rows
+// of control are few. A store takes tickets without holes, so the numbers after it are given again.
+void Agent::Core::join_unsubmitted() {
+  const auto first = std::find_if(pending_.begin(), pending_.end(),
+                                  [this](const Pending& one) { return one.ticket > submitted_ticket_; });
+  if (first == pending_.end()) return;
+  std::vector<StoreOp> all;
+  for (auto one = first; one != pending_.end(); ++one) {
+    std::move(one->ops.begin(), one->ops.end(), std::back_inserter(all));
+    if (one == first) continue;
+    std::move(one->answers.begin(), one->answers.end(), std::back_inserter(first->answers));
+    first->deploy_ticket = std::max(first->deploy_ticket, one->deploy_ticket);
+    first->counters = std::move(one->counters);
+  }
+  first->ops = fold(std::move(all));
+  const uint64_t ticket = first->ticket;
+  pending_.erase(first + 1, pending_.end());
+  next_ticket_ = ticket + 1;
+  identity_ticket_ = std::min(identity_ticket_, ticket);
+  opening_ticket_ = std::min(opening_ticket_, ticket);
+  if (outgoing_) outgoing_->ticket = std::min(outgoing_->ticket, ticket);
 }
 
 void Agent::Core::submit(const Pending& pending) {
@@ -112,17 +157,7 @@ void Agent::Core::make_room_in_pending() {
   }
   const uint64_t stored = outbox_.view(now_.mono).stored_bytes;
   outbox_.squeeze(stored - stored / 8, all);
-  std::map<std::pair<uint8_t, std::string>, StoreOp> last;
-  for (StoreOp& op : all) {
-    const auto key = std::make_pair(static_cast<uint8_t>(op.table), op.key);
-    last[key] = std::move(op);
-  }
-  std::vector<StoreOp> ops;
-  for (auto& [key, op] : last)
-    if (op.erase) ops.push_back(op);
-  for (auto& [key, op] : last)
-    if (!op.erase) ops.push_back(std::move(op));
-  pending_.front().ops = std::move(ops);
+  pending_.front().ops = fold(std::move(all));
 }
 
 }  // namespace wb
