@@ -114,7 +114,9 @@ void SimNode::watch_crashing_release(const deploy::View& view) {
   if (kind == fleet_.kinds_.end() || kind->second != Kind::kDeadly) return;
   doomed_ = true;
   fleet_.clock_.in_ms(draw_ms(prng_, kDeadlyMaxMs), [this, mine = life_, digest = view.candidate_digest] {
-    if (life_ != mine || !agent_ || agent_->view().deploy.candidate_digest != digest) return;
+    if (life_ != mine || !agent_) return;
+    doomed_ = false;
+    if (agent_->view().deploy.candidate_digest != digest) return;
     const uint32_t times = ++killed_by_[digest];
     if (times > kTriesMax) violate("U3", "tried a release that ends the process " + std::to_string(times) + " times");
     crash();
