@@ -29,7 +29,7 @@ wb_map(hub/api         pure  USES base record wire engine hub/ingest hub/telemet
                                   hub/dispatch                                           THIRD protobuf json DOORS hub.h http.h audit.h)
 wb_map(sim             pure  USES base record wire engine edge/sync edge/agent edge/deploy hub/api hub/ingest
                                   hub/telemetry hub/registry hub/rollout hub/dispatch    THIRD protobuf
-                                  DOORS coverage.h faults.h herd.h script.h)
+                                  DOORS coverage.h faults.h herd.h minimise.h scenario.h script.h)
 wb_map(world           io    USES base record wire                                       THIRD openssl boost sqlite yaml mosquitto spdlog DOORS *)
 wb_map(apps            io    USES base record wire engine edge/source edge/transform edge/infer edge/route edge/outbox
                                   edge/sync edge/deploy edge/agent hub/ingest hub/telemetry hub/registry hub/rollout

@@ -87,6 +87,7 @@ void Fleet::at_hub(SimNode& node, uint64_t life, uint64_t id, const Bytes& bytes
     calls_.push_back({&node, life, id, [&node, life, id] { node.refuse(life, id, 0); }});
     return;
   }
+  hub_watch_.answered(*request, outcome->response.verdict(), report_.coverage);
   if (node.revoked) violate("I4", node.id() + " is revoked and was served");
   node.last_contact_ms_ = clock_.now_ms();
   check_admission(node, exposure);
@@ -185,25 +186,28 @@ void Fleet::hub_tick() {
 void Fleet::hub_faults() {
   if (is_due(prng_, kHubTickMs, faults_.hub_restart_every_ms)) restart_hub();
   if (is_due(prng_, kHubTickMs, faults_.hub_restore_every_ms)) restore_hub();
-  if (is_due(prng_, kHubTickMs, faults_.hub_busy_every_ms) && load_permille_ == 0) {
-    load_permille_ = kBusyPermille;
-    hub_->set_load(load_permille_);
-    clock_.in_ms(draw_ms(prng_, faults_.hub_busy_max_ms), [this] {
-      load_permille_ = 0;
-      hub_->set_load(0);
-      hub_well_since_ms_ = clock_.now_ms();
-    });
-  }
-  if (is_due(prng_, kHubTickMs, faults_.hub_outage_every_ms)) begin_outage();
+  if (is_due(prng_, kHubTickMs, faults_.hub_busy_every_ms) && load_permille_ == 0)
+    begin_overload(draw_ms(prng_, faults_.hub_busy_max_ms));
+  if (is_due(prng_, kHubTickMs, faults_.hub_outage_every_ms)) begin_outage(draw_ms(prng_, faults_.hub_outage_max_ms));
 }
 
-void Fleet::begin_outage() {
+void Fleet::begin_overload(int64_t for_ms) {
+  load_permille_ = kBusyPermille;
+  hub_->set_load(load_permille_);
+  clock_.in_ms(for_ms, [this] {
+    load_permille_ = 0;
+    hub_->set_load(0);
+    hub_well_since_ms_ = clock_.now_ms();
+  });
+}
+
+void Fleet::begin_outage(int64_t for_ms) {
   ++report_.hub_outages;
   restart_hub();
   away_ = static_cast<Away>(1 + prng_.below(4));
   away_since_ms_ = clock_.now_ms();
   for (const auto& node : nodes_) node->outage_attempts_ = node->outage_boots_ = 0;
-  clock_.in_ms(draw_ms(prng_, faults_.hub_outage_max_ms), [this, since = away_since_ms_] {
+  clock_.in_ms(for_ms, [this, since = away_since_ms_] {
     if (hub_away() && since == away_since_ms_) end_outage();
   });
 }
@@ -214,11 +218,13 @@ void Fleet::end_outage() {
   restart_hub();
 }
 
+void Fleet::keep_backup() {
+  end_transaction(true);
+  backup_ = Backup{rows_.snapshot(), orders_.size(), rollouts_.size()};
+}
+
 void Fleet::back_up_hub() {
-  if (faults_.hub_restore_every_ms > 0) {
-    end_transaction(true);
-    backup_ = Backup{rows_.snapshot(), orders_.size(), rollouts_.size()};
-  }
+  if (faults_.hub_restore_every_ms > 0) keep_backup();
   clock_.in_ms(kBackUpEveryMs, [this] { back_up_hub(); });
 }
 

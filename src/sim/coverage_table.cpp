@@ -56,24 +56,24 @@ constexpr Row kRows[] = {
     {kDeployPhase, "rejected", "", "off idle fetching verifying committed rolled_back safe_mode"},
     {kDeployPhase, "safe_mode", "", "off idle fetching verifying committed rolled_back rejected"},
 
-    // What it is doing about its candidate. "storing" is left out where the journal had nothing new to say.
+    // What it is doing about its candidate. "storing" is left out where the journal had nothing new to say; "loading"
+    // is
+    // never seen, because the agent builds a pipeline within the step that asks for it.
     {kDeployTrack, "off", "", "none storing fetching sealing reading"},
     {kDeployTrack, "none", "", "off storing fetching sealing reading"},
-    {kDeployTrack, "storing", "", "off none fetching sealing reading loading"},
+    {kDeployTrack, "storing", "", "off none fetching sealing reading shadowing"},
     {kDeployTrack, "pausing", "", "off none storing fetching sealing reading"},
     {kDeployTrack, "fetching", "", "off none storing pausing writing"},
     {kDeployTrack, "writing", "", "off none storing pausing fetching sealing"},
     {kDeployTrack, "sealing", "", "off none storing pausing reading"},
-    {kDeployTrack, "reading", "", "off none storing pausing loading"},
-    {kDeployTrack, "loading", "", "off none storing shadowing"},
+    {kDeployTrack, "reading", "", "off none storing pausing shadowing"},
     {kDeployTrack, "shadowing", "", "off none storing"},
 
     // The release it runs.
     {kDeployRunning, "off", "", "none storing safe_mode"},
     {kDeployRunning, "none", "", "off runs safe_mode"},
     {kDeployRunning, "storing", "", "off reading"},
-    {kDeployRunning, "reading", "", "off storing loading safe_mode"},
-    {kDeployRunning, "loading", "", "off storing runs safe_mode"},
+    {kDeployRunning, "reading", "", "off storing runs safe_mode"},
     {kDeployRunning, "runs", "", "off"},
     {kDeployRunning, "safe_mode", "", "off storing runs"},
 

@@ -9,6 +9,7 @@ namespace {
 
 constexpr uint64_t kRotRowsMax = 4;
 constexpr int64_t kUnsyncedFolderMs = 1'000;
+constexpr uint64_t kPageBytes = 4'096;
 constexpr int64_t kOneTroubleMs = 30 * kMinuteMs;  // failures closer together than this are one
 
 }  // namespace
@@ -111,6 +112,12 @@ void SimNode::perform(agent::LoadRows&& effect) {
       loaded.rows.push_back({NodeTable::kRecords, key, found->second, static_cast<uint32_t>(found->second.size())});
   }
   later(1, std::move(loaded));
+}
+
+void SimNode::fill_disk(int64_t for_ms) {
+  full_since_ms_ = now_ms();
+  full_until_ms_ = now_ms() + for_ms;
+  full_bytes_ = std::max(peak_bytes_, disk_bytes_ + kPageBytes);
 }
 
 // ---- slots

@@ -13,10 +13,14 @@ constexpr uint64_t kSlowBytesPerS = 6'250;  // 50 kbit/s
 
 Fleet::Fleet(const Options& options) : options_(options), prng_(options.seed * 0x9E3779B97F4A7C15ULL + 1) {
   report_.seed = options.seed;
-  faults_ = report_.faults = options.faults.value_or(faults_of_seed(options.seed));
+  faults_ = report_.faults = faults_used(options);
+  script_ = script_used(options);
 }
 
 void Fleet::set_up() {
+  rows_.watch = [this](Table table, std::string_view before, std::string_view after) {
+    hub_watch_.wrote(table, before, after, report_.coverage);
+  };
   restart_hub();
   const Status trusted = hub_->trust_key(rows_, hub_now(), *ed25519_public_key(publisher_seed()), "publisher", "sim");
   if (!trusted.ok()) violate("setup", trusted.error().text);
@@ -135,6 +139,13 @@ Report Fleet::run() {
   trace_.update(report_.events);
   report_.trace_hash = trace_.value();
   return report_;
+}
+
+Faults faults_used(const Options& options) { return options.faults.value_or(faults_of_seed(options.seed)); }
+
+Script script_used(const Options& options) {
+  if (options.script) return *options.script;
+  return script_of_seed(options.seed, options.days, faults_used(options).bad_release_per_million);
 }
 
 Report run(const Options& options) { return Fleet(options).run(); }

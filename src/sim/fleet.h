@@ -16,9 +16,11 @@
 #include "base/signature.h"
 #include "hub/api/hub.h"
 #include "sim/clock.h"
+#include "sim/coverage.h"
 #include "sim/faults.h"
 #include "sim/node.h"
 #include "sim/releases.h"
+#include "sim/script.h"
 #include "sim/sim.h"
 
 namespace wb::sim {
@@ -47,13 +49,15 @@ class Fleet {
   void restart_hub();
   void hub_tick();
   void hub_faults();
-  void begin_outage();
+  void begin_outage(int64_t for_ms);
+  void begin_overload(int64_t for_ms);
   void end_outage();
   void wake_held();
   void at_hub(SimNode& node, uint64_t life, uint64_t id, const Bytes& request);
   void hold(SimNode& node, uint64_t life, uint64_t id, int64_t hold_ms);
   void answer(SimNode& node, uint64_t life, uint64_t id, wire::ExchangeResponse response);
   void back_up_hub();
+  void keep_backup();
   void restore_hub();
   bool hub_away() const { return away_ != Away::kNo; }
 
@@ -66,6 +70,11 @@ class Fleet {
   void revoke(const std::string& id);
   void mark_revoked(const std::string& id);
   Kind draw_kind();
+  std::string find_rollout(uint32_t version);
+
+  // cues.cpp
+  void perform(const Cue& cue);
+  void obey(const Cue& order);
 
   // checks.cpp
   void check_rollouts();
@@ -131,6 +140,7 @@ class Fleet {
   };
   std::vector<Order> orders_;  // what the operator did, to do again after a restore
   uint32_t next_version_ = 1;
+  Script script_;
   struct Backup {
     MemoryRows::Snapshot rows;
     size_t orders = 0;
@@ -139,6 +149,7 @@ class Fleet {
   std::optional<Backup> backup_;
   std::string last_good_;  // digest that all must run in the end
   Fnv64 trace_;
+  HubWatch hub_watch_;
   Report report_;
 };
 

@@ -7,7 +7,6 @@ namespace wb::sim {
 namespace {
 
 constexpr int64_t kRestartMs = 2'000;
-constexpr uint64_t kPageBytes = 4'096;
 constexpr int64_t kCrashAgainMaxMs = 3'000;
 constexpr uint64_t kReadingsOfACopy = uint64_t{1} << 40;
 constexpr uint32_t kOldAgentEvery = 3;
@@ -59,7 +58,7 @@ void SimNode::jump_clock() {
 }
 
 void SimNode::boot() {
-  if (agent_ || retired) return;
+  if (agent_ || retired || now_ms() < off_until_ms_) return;
   const Faults& faults = fleet_.faults_;
   booted_ns_ = fleet_.clock_.now_ns();
   expected_ticket_ = 1;
@@ -69,9 +68,11 @@ void SimNode::boot() {
   busy_in_a_row_ = 0;
   ++outage_boots_;
   if (hits(prng_, faults.clock_jump_per_million)) jump_clock();
-  if (image_ && hits(prng_, faults.image_per_million)) restore_image();
+  const bool old_image = std::exchange(old_image_at_boot_, false);
+  if (image_ && (hits(prng_, faults.image_per_million) || old_image)) restore_image();
   StoredState found;
-  if (hits(prng_, faults.rot_per_million)) found.damaged_rows_count = rot();
+  const bool rots = std::exchange(rots_at_boot_, false);
+  if (hits(prng_, faults.rot_per_million) || rots) found.damaged_rows_count = rot();
   for (const auto& [key, value] : rows_) {
     StoredRow row{static_cast<NodeTable>(key.first), key.second, value, static_cast<uint32_t>(value.size())};
     if (row.table == NodeTable::kRecords) row.value.resize(std::min<size_t>(row.value.size(), kRecordHeadBytes));
@@ -108,6 +109,7 @@ void SimNode::crash() {
   ++fleet_.report_.crashes;
   check_now();
   ++life_;
+  watch_.off(fleet_.report_.coverage);
   agent_.reset();
   size_t arrived = prng_.below(queued_.size() + 1);
   for (const agent::Store& store : queued_) {
@@ -126,7 +128,7 @@ void SimNode::crash() {
 }
 
 void SimNode::heal() {
-  broken_until_ms_ = full_until_ms_ = 0;
+  broken_until_ms_ = full_until_ms_ = off_until_ms_ = 0;
   link.heal();
   if (copy_) {
     crash();
@@ -150,11 +152,7 @@ void SimNode::live() {
         now_ms() + draw_ms(prng_, faults.mute_max_ms);
   if (due(faults.clock_step_every_ms)) jump_clock();
   if (due(faults.store_broken_every_ms)) broken_until_ms_ = now_ms() + draw_ms(prng_, faults.store_broken_max_ms);
-  if (due(faults.disk_full_every_ms) && now_ms() >= full_until_ms_) {
-    full_since_ms_ = now_ms();
-    full_until_ms_ = now_ms() + draw_ms(prng_, faults.disk_full_max_ms);
-    full_bytes_ = std::max(peak_bytes_, disk_bytes_ + kPageBytes);
-  }
+  if (due(faults.disk_full_every_ms) && now_ms() >= full_until_ms_) fill_disk(draw_ms(prng_, faults.disk_full_max_ms));
   if (due(faults.crash_every_ms) && up()) {
     crash();
     const bool long_down = prng_.chance(300'000);

@@ -14,8 +14,10 @@
 
 #include "edge/agent/agent.h"
 #include "sim/clock.h"
+#include "sim/coverage.h"
 #include "sim/link.h"
 #include "sim/releases.h"
+#include "sim/script.h"
 #include "sim/sim.h"
 
 namespace wb::sim {
@@ -85,7 +87,12 @@ class SimNode {
   void jump_clock();
   Reading reading(uint64_t number) const;
 
+  // cues.cpp
+  void befall(const Cue& cue);
+  void lose_power(int64_t for_ms);
+
   // disk.cpp
+  void fill_disk(int64_t for_ms);
   void apply(const std::vector<StoreOp>& ops);
   int64_t growth_of_queued() const;
   std::optional<Error> refusal_of_commit(bool& durable_all_the_same);
@@ -135,6 +142,10 @@ class SimNode {
   int64_t full_since_ms_ = 0;
   int64_t last_store_trouble_ns_ = -kDayMs * kNsPerMs;
   int64_t store_trouble_since_ns_ = 0;  // of the trouble that goes on
+  // what a script has in store for it
+  int64_t off_until_ms_ = 0;
+  bool rots_at_boot_ = false;
+  bool old_image_at_boot_ = false;
   // volatile
   std::optional<Agent> agent_;
   uint64_t life_ = 0;   // events of an earlier life are dropped
@@ -151,6 +162,7 @@ class SimNode {
   std::map<uint64_t, Waiting> waiting_;  // by answer id
   int64_t not_before_ns_ = 0;            // Retry-After
   // what the checkers know
+  NodeWatch watch_;
   uint64_t next_reading_ = 1;
   std::set<uint64_t> accepted_hot_;  // ids of anomalous readings whose producer heard "accepted"
   std::vector<std::pair<uint64_t, std::string>> serving_from_;  // from this reading on, what served

@@ -1,5 +1,7 @@
 // The operator: ships good releases and bad ones, and interferes with rollouts at the worst moments, which are those
 // when a node's part in one has just changed.
+#include <algorithm>
+
 #include "sim/fleet.h"
 
 namespace wb::sim {
@@ -8,19 +10,25 @@ namespace {
 constexpr size_t kOrdersMax = 24;
 constexpr int64_t kTryAgainMs = 10 * kMinuteMs;
 
+HubCause cause_of(hub::Hub::RolloutCommand command) {
+  using enum hub::Hub::RolloutCommand;
+  switch (command) {
+    case kPause: return HubCause::kPause;
+    case kResume: return HubCause::kResume;
+    case kPromote: return HubCause::kPromote;
+    case kAbort: return HubCause::kAbort;
+    default: return HubCause::kRollBack;
+  }
+}
+
 }  // namespace
 
 void Fleet::operate() {
-  const int64_t span_ms = static_cast<int64_t>(options_.days) * kDayMs;
-  ship(Kind::kGood, next_version());
-  for (const int64_t percent : {25, 45, 65, 85}) {
-    clock_.at((span_ms * percent / 100 + draw_ms(prng_, kHourMs)) * kNsPerMs, [this] {
-      if (healing_) return;
-      if (!rollouts_.empty() && prng_.chance(500'000))
-        (void)command(rollouts_.back(), hub::Hub::RolloutCommand::kAbortAndRollBack);
-      ship(draw_kind(), next_version());
-    });
+  for (const Cue& cue : script_) {
+    next_version_ = std::max(next_version_, cue.version + 1);
+    clock_.at(cue.at_ms * kNsPerMs, [this, &cue] { perform(cue); });
   }
+  const int64_t span_ms = static_cast<int64_t>(options_.days) * kDayMs;
   for (const auto& node : nodes_) {
     if (!hits(prng_, faults_.revoke_per_million)) continue;
     clock_.in_ms(draw_ms(prng_, span_ms), [this, id = node->id()] { revoke(id); });
@@ -53,11 +61,21 @@ void Fleet::ship(Kind kind, const std::string& version) {
   spec.dark_after_ms = kHourMs;
   spec.waves_percent = version == "1" ? std::vector<uint32_t>{100} : std::vector<uint32_t>{5, 25, 100};
   const uint64_t audited = audit_head();
+  hub_watch_.cause = HubCause::kStart;
   const auto started = hub_->start_rollout(rows_, hub_now(), spec);
+  hub_watch_.cause = HubCause::kGate;
   if (!started.ok()) return violate("setup", "rollout of " + version + ": " + started.error().text);
   if (audit_head() <= audited) violate("H4", "a rollout was started and not audited");
   rollouts_.push_back(started->id());
   wake_held();
+}
+
+// Of that version, or the newest; after a restore there may be two of one version. "": there is none.
+std::string Fleet::find_rollout(uint32_t version) {
+  const std::string name = "pump@" + std::to_string(version);
+  for (auto id = rollouts_.rbegin(); id != rollouts_.rend(); ++id)
+    if (const auto rollout = rollout_of(*id); version == 0 || (rollout && rollout->name() == name)) return *id;
+  return "";
 }
 
 bool Fleet::command(const std::string& rollout, hub::Hub::RolloutCommand what) {
@@ -65,7 +83,13 @@ bool Fleet::command(const std::string& rollout, hub::Hub::RolloutCommand what) {
   end_transaction(true);
   const auto before = rollout_of(rollout);
   const uint64_t audited = audit_head();
+  const std::string row = rows_.get(Table::kRollouts, rollout).value_or("");
+  hub_watch_.cause = cause_of(what);
   const auto done = hub_->command_rollout(rows_, hub_now(), rollout, what, "sim");
+  if (!row.empty())
+    HubWatch::commanded(cause_of(what), row, rows_.get(Table::kRollouts, rollout).value_or(""), report_.coverage);
+  hub_watch_.cause = HubCause::kGate;
+  if (done.ok() && what == hub::Hub::RolloutCommand::kPromote) forced_.insert(rollout);
   if (!done.ok()) return false;  // over, or forgotten by a restored hub
   if (before && before->state() != done->state() && audit_head() <= audited)
     violate("H4", "rollout " + rollout + " was changed and that was not audited");
@@ -82,9 +106,7 @@ void Fleet::meddle() {
     case 0:
       (void)command(id, Command::kPause);
       return clock_.in_ms(draw_ms(prng_, 4 * kHourMs), [this, id] { (void)command(id, Command::kResume); });
-    case 1:
-      if (command(id, Command::kPromote)) forced_.insert(id);
-      return;
+    case 1: (void)command(id, Command::kPromote); return;
     case 2: (void)command(id, Command::kAbort); return;
     case 3: (void)command(id, Command::kAbortAndRollBack); return;
     default:

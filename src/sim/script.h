@@ -16,7 +16,7 @@
 namespace wb::sim {
 
 enum class Act : uint8_t {
-  // orders of the operator; a hub that comes back from a backup is given again those it has forgotten
+  // orders of the operator; releases and revocations that a restored hub has forgotten are repeated
   kShip,
   kPause,
   kResume,
@@ -26,6 +26,8 @@ enum class Act : uint8_t {
   kRevoke,
   // incidents of nodes
   kCut,
+  kMuteUp,
+  kMuteDown,
   kOff,
   kCrash,
   kDiskFull,
@@ -36,9 +38,11 @@ enum class Act : uint8_t {
   kClockPast,
   kClockFuture,
   kClockRight,
+  kClone,
   // incidents of the hub
   kHubRestart,
   kHubOff,
+  kHubBusy,
   kHubBackup,
   kHubRestore,
 };
@@ -63,9 +67,9 @@ struct ActSpec {
 
 std::span<const ActSpec> act_table();  // in the order of Act
 const ActSpec& spec_of(Act act);
-const ActSpec* find_act(std::string_view name);  // nullptr: no such act
-std::string_view release_kind_name(Kind kind);   // "good", "retrained", "swapped", "deadly", "picky"
-bool find_release_kind(std::string_view name, Kind& out);
+const ActSpec* find_act(std::string_view name);          // nullptr: no such act
+std::string_view release_kind_name(Kind kind);           // "good", "retrained", "swapped", "deadly", "picky"
+std::span<const std::string_view> release_kind_names();  // in the order of Kind
 
 struct NodeRange {
   uint32_t first = 0;
@@ -78,7 +82,7 @@ struct Cue {
   int64_t at_ms = 0;  // virtual, before the healing begins
   Act act = Act::kShip;
   Kind kind = Kind::kGood;  // of kShip
-  std::string version;      // of kShip; of a rollout's order "" = the newest
+  uint32_t version = 0;     // of kShip, from 1; of a rollout's order 0 = the newest
   NodeRange nodes;
   int64_t for_ms = 0;  // healing ends it anyway
   friend bool operator==(const Cue&, const Cue&) = default;

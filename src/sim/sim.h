@@ -20,7 +20,9 @@
 #include <vector>
 
 #include "edge/agent/agent.h"
+#include "sim/coverage.h"
 #include "sim/faults.h"
+#include "sim/script.h"
 
 namespace wb::sim {
 
@@ -32,6 +34,7 @@ struct Options {
   uint32_t minutes_per_batch = 10;
   uint32_t rows_per_batch = 8;
   std::optional<Faults> faults;  // absent: drawn from the seed (faults_of_seed)
+  std::optional<Script> script;  // absent: drawn from the seed (script_of_seed)
   ReadDocument read_document;
   // Called with a line now and then, for progress; may be empty.
   std::function<void(const std::string&)> progress;
@@ -67,11 +70,15 @@ struct Report {
   uint64_t hub_outages = 0;
   uint64_t meddlings = 0;  // commands of the operator at a bad moment
   double device_hours = 0;
+  Coverage coverage;
   uint64_t violations_count = 0;
   std::vector<Violation> violations;  // the first kViolationsMax
   static constexpr size_t kViolationsMax = 20;
 };
 
+// What a run with these options meets: as given, or as its seed draws it.
+Faults faults_used(const Options& options);
+Script script_used(const Options& options);
 Report run(const Options& options);
 
 // The report's counts by name: one list for tables, JSON and whoever expects something of them.

@@ -72,7 +72,9 @@ void SimNode::watch_request(const wire::ExchangeRequest& request) {
 // never go back. U3: a bad release is not committed. U9: what is in quarantine does not run.
 void SimNode::watch_running() {
   if (!agent_) return;
-  const deploy::View view = agent_->view().deploy;
+  const AgentView whole = agent_->view();
+  watch_.look(whole, fleet_.report_.coverage);
+  const deploy::View& view = whole.deploy;
   const std::string& running = view.running_digest;
   if (running != running_seen_) {
     running_seen_ = running;

@@ -1,6 +1,6 @@
 // waybill sim: many histories of a whole fleet on a virtual clock, each from one seed, watched by the checkers of
 // src/sim. Seeds are independent, so they run side by side; their lines come out in the order of the seeds, so that the
-// output of two builds can be compared as text (tools/determinism).
+// output of two builds can be compared as text (tools/determinism). Scenarios and minimising: sim_scenarios.cpp.
 #include "sim/sim.h"
 
 #include <CLI/CLI.hpp>
@@ -12,6 +12,7 @@
 #include <string>
 
 #include "apps/waybill/commands.h"
+#include "apps/waybill/sim_command.h"
 #include "apps/waybill/sim_print.h"
 #include "apps/waybill/sim_runs.h"
 #include "base/checksum.h"
@@ -19,17 +20,6 @@
 
 namespace wb::cli {
 namespace {
-
-struct SimCommand {
-  uint64_t seed = 1;
-  uint32_t seeds = 1;
-  std::string fresh;
-  uint32_t nodes = 50;
-  uint32_t days = 7;
-  uint32_t jobs = 0;  // 0 = as many as there are cores
-  bool until_broken = false;
-  Format format = Format::kTable;
-};
 
 constexpr uint64_t kFreshSeeds = 1'000'000'000'000;  // short enough to be typed again
 
@@ -42,14 +32,6 @@ uint64_t fresh_seed(const std::string& text) {
 std::string repeat_command(const SimCommand& command, uint64_t seed) {
   return "waybill sim --seed " + std::to_string(seed) + " --nodes " + std::to_string(command.nodes) + " --days " +
          std::to_string(command.days);
-}
-
-sim::Options options_of_seed(const SimCommand& command, uint64_t seed) {
-  sim::Options options;
-  options.seed = seed;
-  options.nodes = command.nodes;
-  options.days = command.days;
-  return options;
 }
 
 void simulate(SimCommand command) {
@@ -80,8 +62,10 @@ void simulate(SimCommand command) {
   out.update(totals.json(seconds));
   if (!command.fresh.empty()) out["fresh"] = command.fresh;
   if (first_failed) out["repeat"] = repeat_command(command, *first_failed);
+  if (command.coverage) out["coverage"] = coverage_json(totals.sum.coverage);
   if (!print_structured(command.format, out)) {
     totals.print(seconds);
+    if (command.coverage) print_coverage(totals.sum.coverage);
     std::printf("\n%llu of %llu seeds held every promise that is checked (docs/operations/simulator.md)\n",
                 static_cast<unsigned long long>(totals.histories - totals.failed),
                 static_cast<unsigned long long>(totals.histories));
@@ -89,10 +73,29 @@ void simulate(SimCommand command) {
   if (first_failed)
     throw Exit{kFailed, "a promise was broken under " + std::to_string(totals.failed) + " of " +
                             std::to_string(totals.histories) + " seeds. To see the first again:\n  " +
-                            repeat_command(command, *first_failed)};
+                            repeat_command(command, *first_failed) + "\nTo make it small:\n  " +
+                            repeat_command(command, *first_failed) + " --minimise --write failing.scenario"};
+  if (command.coverage && !totals.sum.coverage.not_allowed().empty())
+    throw Exit{kFailed,
+               "transitions were taken that src/sim/coverage_table.cpp does not allow: the table or the core is wrong"};
+}
+
+void run_command(const SimCommand& command) {
+  if (command.minimise) return minimise(command);
+  if (command.describe) return describe(command);
+  if (!command.scenarios.empty()) return run_scenarios(command);
+  simulate(command);
 }
 
 }  // namespace
+
+sim::Options options_of_seed(const SimCommand& command, uint64_t seed) {
+  sim::Options options;
+  options.seed = seed;
+  options.nodes = command.nodes;
+  options.days = command.days;
+  return options;
+}
 
 void add_sim(CLI::App& app) {
   const auto command = std::make_shared<SimCommand>();
@@ -100,18 +103,19 @@ void add_sim(CLI::App& app) {
       app.add_subcommand("sim", "a simulated fleet on a virtual clock, with faults, checked against the promises");
   auto* seed =
       sub->add_option("--seed", command->seed, "the first seed; one seed is one history")->capture_default_str();
-  sub->add_option("--seeds", command->seeds, "how many seeds, one after the other")
-      ->capture_default_str()
-      ->check(CLI::Range(1U, 10'000'000U));
-  sub->add_option("--fresh", command->fresh,
-                  "take the first seed from this text, such as a date and a commit: each run explores others")
-      ->excludes(seed);
-  sub->add_option("--nodes", command->nodes, "devices in the fleet")
-      ->capture_default_str()
-      ->check(CLI::Range(1U, 10'000U));
-  sub->add_option("--days", command->days, "days with faults; two days of healing follow")
-      ->capture_default_str()
-      ->check(CLI::Range(1U, 365U));
+  auto* seeds = sub->add_option("--seeds", command->seeds, "how many seeds, one after the other")
+                    ->capture_default_str()
+                    ->check(CLI::Range(1U, 10'000'000U));
+  auto* fresh =
+      sub->add_option("--fresh", command->fresh,
+                      "take the first seed from this text, such as a date and a commit: each run explores others")
+          ->excludes(seed);
+  auto* nodes = sub->add_option("--nodes", command->nodes, "devices in the fleet")
+                    ->capture_default_str()
+                    ->check(CLI::Range(1U, 10'000U));
+  auto* days = sub->add_option("--days", command->days, "days with faults; two days of healing follow")
+                   ->capture_default_str()
+                   ->check(CLI::Range(1U, 365U));
   sub->add_option("--jobs", command->jobs, "histories at once (default: one per core)")->check(CLI::Range(1U, 256U));
   sub->add_flag("--until-broken", command->until_broken, "stop after the first seed under which a promise was broken");
 #ifdef WB_PLANTED
@@ -120,8 +124,21 @@ void add_sim(CLI::App& app) {
   sub->add_option("--plant", planted_bug, "a bug of src/base/planted.h, to be seen")
       ->transform(CLI::CheckedTransformer(bugs));
 #endif
+  auto* scenario = sub->add_option("--scenario", command->scenarios,
+                                   "replay these files instead of seeds (docs/operations/scenarios.md)");
+  for (auto* option : {seed, seeds, fresh, nodes, days}) scenario->excludes(option);
+  auto* minimise = sub->add_flag("--minimise", command->minimise,
+                                 "make the failing seed or scenario as small as it goes, and print it as a scenario");
+  sub->add_flag("--describe", command->describe, "print what the seed draws as a scenario, and run nothing")
+      ->excludes(minimise)
+      ->excludes(scenario);
+  sub->add_option("--promise", command->promise,
+                  "with --minimise: the promise that must stay broken (default: the first that is)")
+      ->needs(minimise);
+  sub->add_option("--write", command->write, "where --minimise and --describe leave the scenario (default: printed)");
+  sub->add_flag("--coverage", command->coverage, "print which transitions of the machines were taken, and which never");
   add_output_option(*sub, command->format);
-  sub->callback([command] { simulate(*command); });
+  sub->callback([command] { run_command(*command); });
 }
 
 }  // namespace wb::cli

@@ -55,6 +55,7 @@ void Totals::add(const sim::Report& report) {
   failed += report.violations.empty() ? 0 : 1;
   for (const sim::ReportCount& count : sim::report_counts()) sum.*count.field += report.*count.field;
   sum.device_hours += report.device_hours;
+  sum.coverage += report.coverage;
 }
 
 Json Totals::json(double seconds) const {
@@ -72,6 +73,36 @@ void Totals::print(double seconds) const {
   table.row({"DEVICE-HOURS", std::to_string(whole(sum.device_hours))});
   table.row({"DEVICE-HOURS/S", std::to_string(whole(sum.device_hours / seconds))});
   std::fputs(table.text().c_str(), stdout);
+}
+
+Json coverage_json(const sim::Coverage& coverage) {
+  Json out{{"allowed", sim::allowed_transitions().size()},
+           {"taken", Json::object()},
+           {"never_taken", Json::array()},
+           {"not_allowed", Json::array()}};
+  for (const sim::Transition& one : sim::allowed_transitions())
+    if (const uint64_t count = coverage.count(one); count > 0) out["taken"][sim::text_of(one)] = count;
+  for (const sim::Transition& one : coverage.never_taken()) out["never_taken"].push_back(sim::text_of(one));
+  for (const sim::Transition& one : coverage.not_allowed()) out["not_allowed"].push_back(sim::text_of(one));
+  return out;
+}
+
+void print_coverage(const sim::Coverage& coverage) {
+  std::printf("\n");
+  TextTable table({"TRANSITION", "TAKEN"});
+  for (const sim::Transition& one : sim::allowed_transitions())
+    if (const uint64_t count = coverage.count(one); count > 0) table.row({sim::text_of(one), std::to_string(count)});
+  std::fputs(table.text().c_str(), stdout);
+  const auto never = coverage.never_taken();
+  const size_t allowed = sim::allowed_transitions().size();
+  std::printf("\n%zu of %zu transitions were taken; never taken:\n", allowed - never.size(), allowed);
+  for (const sim::Transition& one : never) std::printf("    %s\n", sim::text_of(one).c_str());
+  if (never.empty()) std::printf("    none\n");
+  const auto strange = coverage.not_allowed();
+  if (strange.empty()) return;
+  std::printf("taken though src/sim/coverage_table.cpp does not allow them:\n");
+  for (const sim::Transition& one : strange)
+    std::printf("    %s  %llu\n", sim::text_of(one).c_str(), static_cast<unsigned long long>(coverage.count(one)));
 }
 
 }  // namespace wb::cli

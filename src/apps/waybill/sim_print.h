@@ -1,5 +1,5 @@
 #pragma once
-// How reports of the simulator are printed: a line each, totals; and the same as JSON.
+// How reports of the simulator are printed: a line each, totals, transitions; and the same as JSON.
 
 #include <cstdint>
 #include <string>
@@ -26,5 +26,9 @@ struct Totals {
   Json json(double seconds) const;
   void print(double seconds) const;
 };
+
+Json coverage_json(const sim::Coverage& coverage);
+// Every transition with how often it was taken; then those never taken, and those that the table does not allow.
+void print_coverage(const sim::Coverage& coverage);
 
 }  // namespace wb::cli
