@@ -95,6 +95,23 @@ void Fleet::check_streams(const SimNode& node, const AgentView& view) {
   }
 }
 
+// Q3: the hub counts each record of a dataset once.
+void Fleet::check_datasets() {
+  std::map<std::string, uint64_t> stored;
+  rows_.scan(Table::kRecords, "", "", [&](std::string_view, std::string_view value) {
+    if (const auto record = wire::decode_record(value); record.ok()) ++stored[record->pipeline()];
+    return true;
+  });
+  rows_.scan(Table::kMeta, "dataset/", "dataset/", [&](std::string_view key, std::string_view value) {
+    hub::pb::DatasetRow row;
+    const std::string name(key.substr(key.find('/') + 1));
+    if (row.ParseFromArray(value.data(), static_cast<int>(value.size())) && row.records() != stored[name])
+      violate("Q3", "dataset " + name + " counts " + std::to_string(row.records()) + " records, " +
+                        std::to_string(stored[name]) + " are stored");
+    return true;
+  });
+}
+
 // H1: what the hub said is durable is there after its process was replaced.
 void Fleet::check_acks_kept() {
   for (const auto& node : nodes_)
@@ -203,6 +220,7 @@ void Fleet::check_rollouts() {
 void Fleet::check_end() {
   check_acks_kept();
   check_audit();
+  check_datasets();
   check_rollouts();
   for (const auto& node : nodes_) {
     node->check_now();

@@ -6,6 +6,7 @@ namespace wb::sim {
 namespace {
 
 constexpr int64_t kConnectFailMs = 800;
+constexpr uint32_t kKnocksAnHourMax = 600;
 constexpr uint64_t kAnswerBytes = 200;  // of a fetched range's head, roughly
 
 }  // namespace
@@ -42,7 +43,10 @@ void SimNode::perform(agent::SendExchange&& effect) {
   const auto request = wire::decode_exchange_request(effect.request);
   if (!request.ok()) return violate("wire", "sent what the hub refuses: " + request.error().text);
   watch_request(*request);
-  if (!link.open(now_ms()) || hub_refuses_connections()) return fails_in(kConnectFailMs, "no route", Got::kNowhere);
+  if (!link.open(now_ms()) || hub_refuses_connections()) {
+    count_knock();
+    return fails_in(kConnectFailMs, "no route", Got::kNowhere);
+  }
   fails_in(effect.deadline_ms, "timed out", Got::kSent);
   if (fleet_.hub_away()) ++outage_attempts_;
   uint64_t record_bytes = 0;
@@ -60,6 +64,16 @@ void SimNode::perform(agent::SendExchange&& effect) {
       if (link.up_open(now_ms())) fleet_.at_hub(*this, mine, id, bytes);
     });
   }
+}
+
+// L2: who finds no way to the hub tries ever more rarely. The pause grows to two minutes, half of that on average.
+void SimNode::count_knock() {
+  if (now_ms() - knocks_since_ms_ > kHourMs) {
+    knocks_since_ms_ = now_ms();
+    knocks_ = 0;
+  }
+  if (++knocks_ > kKnocksAnHourMax)
+    violate("L2", "tried " + std::to_string(knocks_) + " times within an hour to reach a hub to which there is no way");
 }
 
 void SimNode::perform(agent::CancelExchange&& effect) {

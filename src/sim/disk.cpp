@@ -219,6 +219,7 @@ void SimNode::forget_state() {
   forgot_ = true;
   generation_seen_ = 0;
   quarantined_seen_ = 0;
+  refused_for_good_.clear();
   has_run_ = false;
   running_seen_.clear();
   last_order_ = {0, -1};

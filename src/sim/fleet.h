@@ -81,6 +81,7 @@ class Fleet {
   void check_admission(const SimNode& node, hub::pb::ExposureState before);
   void check_acks_kept();
   void check_audit();
+  void check_datasets();
   uint64_t audit_head();
   void check_streams(const SimNode& node, const AgentView& view);
   void check_record(const SimNode& node, const wire::RecordUp& record, uint64_t& last_in_stream);

@@ -9,7 +9,9 @@ namespace {
 constexpr int64_t kRestartMs = 2'000;
 constexpr int64_t kCrashAgainMaxMs = 3'000;
 constexpr uint64_t kReadingsOfACopy = uint64_t{1} << 40;
+constexpr const char* kFeed = "feed";
 constexpr uint32_t kOldAgentEvery = 3;
+constexpr uint32_t kStepsAtOnceMax = 1'000;
 constexpr uint32_t kImagePerMillion = 10'000;  // of the looks at a node's life
 
 }  // namespace
@@ -94,6 +96,7 @@ void SimNode::boot() {
   auto opened = Agent::open(std::move(config), found, std::move(files), prng_.split(), std::nullopt);
   if (!opened.ok()) return violate("Q5", "did not start: " + opened.error().text);
   agent_.emplace(std::move(opened).value());
+  resume_feed();
   if (hits(prng_, faults.crash_again_per_million))
     fleet_.clock_.in_ms(draw_ms(prng_, kCrashAgainMaxMs), [this, mine = life_] {
       if (life_ != mine) return;
@@ -103,11 +106,23 @@ void SimNode::boot() {
   step(agent::Opened{});
 }
 
+// Q1: a followed source goes on at the stored position. What stands before it is never read again, so it counts as
+// accepted, whether its producer heard so or not.
+void SimNode::resume_feed() {
+  const std::string position = agent_->position(kFeed);
+  const uint64_t next = position.empty() ? 0 : std::stoull(position);
+  for (const uint64_t id : cut_off_)
+    if (id < next) accepted_hot_.insert(id);
+  cut_off_.clear();
+}
+
 // Everything in memory goes; of the tickets under way a prefix arrived.
 void SimNode::crash() {
   if (!agent_) return;
   ++fleet_.report_.crashes;
   check_now();
+  if (!serves_swapped())
+    for (const auto& [answer, waiting] : waiting_) cut_off_.insert(waiting.hot.begin(), waiting.hot.end());
   ++life_;
   watch_.off(fleet_.report_.coverage);
   agent_.reset();
@@ -168,6 +183,7 @@ void SimNode::live() {
 void SimNode::step(agent::Event&& event) {
   if (!agent_) return;
   ++fleet_.report_.events;
+  if (spins()) return;
   Step<agent::Effect> out = agent_->step(now(), std::move(event));
   fleet_.trace_.update(uint64_t{index_} << 32 | out.effects.size());
   fleet_.trace_.update(static_cast<uint64_t>(out.wake_at.ns));
@@ -191,6 +207,18 @@ void SimNode::step(agent::Event&& event) {
   fleet_.clock_.at(booted_ns_ + out.wake_at.ns, [this, mine, timer] {
     if (life_ == mine && timer_ == timer) step(agent::Wake{});
   });
+}
+
+// T1: a machine whose timer is in the past wakes itself for ever, and the device does nothing else any more.
+bool SimNode::spins() {
+  const int64_t now_ns = fleet_.clock_.now_ns();
+  steps_at_once_ = stepped_at_ns_ == now_ns ? steps_at_once_ + 1 : 0;
+  stepped_at_ns_ = now_ns;
+  if (steps_at_once_ < kStepsAtOnceMax) return false;
+  violate("T1", "steps without end at one instant: its timer is in the past");
+  crash();
+  fleet_.clock_.in_ms(kRestartMs, [this] { boot(); });
+  return true;
 }
 
 void SimNode::later(int64_t ms, agent::Event event) {
@@ -229,9 +257,21 @@ void SimNode::give_batch() {
   event.epoch = agent_->serving_epoch();
   event.answer_id = answer_id;
   event.batch = std::move(batch);
+  event.position_key = kFeed;
+  event.position_value = std::to_string(next_reading_);
   giving_ = answer_id;
   step(std::move(event));
   giving_ = 0;
+}
+
+// A swapped model may serve only where nothing better ran; what it calls normal is not owed.
+bool SimNode::serves_swapped() const {
+  const auto swapped = [&](const std::string& digest) {
+    const auto kind = fleet_.kinds_.find(digest);
+    return kind != fleet_.kinds_.end() && kind->second == Kind::kSwapped;
+  };
+  const deploy::View view = agent_->view().deploy;
+  return swapped(view.running_digest) || swapped(view.candidate_digest);
 }
 
 void SimNode::perform(agent::Answer&& effect) {
@@ -243,14 +283,7 @@ void SimNode::perform(agent::Answer&& effect) {
     if (found->second.ticket > durable_ticket_) violate("Q7", "accepted a batch whose records are not durable");
     fleet_.report_.records_accepted += effect.rows_accepted;
     last_accepted_ms_ = now_ms();
-    const deploy::View view = agent_->view().deploy;
-    // A swapped model may serve only where nothing better ran; what it calls normal is not owed.
-    const auto swapped = [&](const std::string& digest) {
-      const auto kind = fleet_.kinds_.find(digest);
-      return kind != fleet_.kinds_.end() && kind->second == Kind::kSwapped;
-    };
-    if (!swapped(view.running_digest) && !swapped(view.candidate_digest))
-      accepted_hot_.insert(found->second.hot.begin(), found->second.hot.end());
+    if (!serves_swapped()) accepted_hot_.insert(found->second.hot.begin(), found->second.hot.end());
   }
   waiting_.erase(found);
 }

@@ -67,6 +67,7 @@ class SimNode {
 
   void step(agent::Event&& event);
   void later(int64_t ms, agent::Event event);
+  bool spins();
   Moment now() const;
   int64_t now_ms() const;
   void perform(agent::Store&& effect);
@@ -85,6 +86,8 @@ class SimNode {
   void perform(deploy::ReadSlot&& effect);
   void perform(deploy::RemoveSlot&& effect);
   void jump_clock();
+  void resume_feed();
+  bool serves_swapped() const;
   Reading reading(uint64_t number) const;
 
   // cues.cpp
@@ -110,9 +113,11 @@ class SimNode {
   void refuse(uint64_t life, uint64_t exchange, int64_t retry_after_ms);  // the hub answers 503
   Bytes spoil(Bytes bytes, uint64_t offset);
   bool hub_refuses_connections() const;
+  void count_knock();
 
   // watch.cpp
   void watch_running();
+  void watch_quarantine(const deploy::View& view);
   void watch_crashing_release(const deploy::View& view);
   void watch_request(const wire::ExchangeRequest& request);
   void count_budget(uint64_t record_bytes);
@@ -150,6 +155,8 @@ class SimNode {
   std::optional<Agent> agent_;
   uint64_t life_ = 0;   // events of an earlier life are dropped
   uint64_t timer_ = 0;  // one timer: an earlier one is void
+  int64_t stepped_at_ns_ = -1;
+  uint32_t steps_at_once_ = 0;
   int64_t booted_ns_ = 0;
   int64_t clock_offset_ms_ = 0;
   std::deque<agent::Store> queued_;
@@ -165,9 +172,11 @@ class SimNode {
   NodeWatch watch_;
   uint64_t next_reading_ = 1;
   std::set<uint64_t> accepted_hot_;  // ids of anomalous readings whose producer heard "accepted"
+  std::set<uint64_t> cut_off_;       // of those whose producer had heard nothing when the power went
   std::vector<std::pair<uint64_t, std::string>> serving_from_;  // from this reading on, what served
   uint64_t generation_seen_ = 0;
   uint64_t quarantined_seen_ = 0;
+  std::set<std::string> refused_for_good_;  // in quarantine, for more than a bad transfer
   std::optional<Image> image_;
   uint64_t rotted_records_ = 0;     // rows of records that were damaged
   bool forgot_ = false;             // rows of its state were damaged, or its disk was an old image
@@ -190,6 +199,8 @@ class SimNode {
   uint64_t budget_day_bytes_ = 0;
   uint64_t outage_attempts_ = 0;  // requests that reached a hub that was away
   uint64_t outage_boots_ = 0;
+  int64_t knocks_since_ms_ = 0;  // attempts without a way to the hub, in the hour that began then
+  uint32_t knocks_ = 0;
   std::map<std::pair<std::string, uint32_t>, uint64_t>
       told_acks_;  // (incarnation, lane) → what the hub said is durable
 };

@@ -104,9 +104,22 @@ void SimNode::watch_running() {
     quarantined_seen_ = view.quarantined.size();
     for (const wire::Quarantined& bad : view.quarantined) fleet_.refused_[id_].insert(bad.digest());
   }
-  for (const wire::Quarantined& bad : view.quarantined)
-    if (bad.digest() == running && !running.empty()) violate("U9", "runs a release that it quarantined");
+  watch_quarantine(view);
   watch_crashing_release(view);
+}
+
+// U9: what was put into quarantine, for more than a bad transfer, stays there, does not run, and is not tried again.
+void SimNode::watch_quarantine(const deploy::View& view) {
+  std::set<std::string> refused;
+  for (const wire::Quarantined& bad : view.quarantined) {
+    if (bad.digest() == view.running_digest) violate("U9", "runs a release that it quarantined");
+    if (bad.error_code() == "DEPLOY_REJECTED/LENGTH" || bad.error_code() == "DEPLOY_REJECTED/DIGEST") continue;
+    if (bad.digest() == view.candidate_digest) violate("U9", "tries a release that it quarantined");
+    refused.insert(bad.digest());
+  }
+  if (!std::includes(refused.begin(), refused.end(), refused_for_good_.begin(), refused_for_good_.end()))
+    violate("U9", "forgot a release that it quarantined");
+  refused_for_good_ = std::move(refused);
 }
 
 // U3: a release that ends the process is taken back after so many tries, with no network, clock or person.
