@@ -1,11 +1,15 @@
 """Writes where each promise is checked into docs/operations/promises.md. usage: promise_table.py [--check] [ROOT]
 
 A check names its promise in a comment ("// Q3 Q4", "// U1–U5"); this collects the files that do. An id that the page does
-not know is refused, so that a misspelt id does not count for nothing.
+not know is refused, so that a misspelt id does not count for nothing. Which planted bugs the simulator's checkers saw is taken
+from docs/operations/planted-bugs.md.
 """
 import pathlib
 import re
 import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import planted_table  # noqa: E402
 
 _ROW = re.compile(r"^\| ([A-Z]\d) \| (.+?) \| (.*)\|$")
 _ID = re.compile(r"\b([QSRUFKITHLB])(\d)(?:\s*(?:–|-|\.\.)\s*\1(\d))?\b")
@@ -37,6 +41,26 @@ def checks(root: pathlib.Path) -> dict[str, list[str]]:
     return places
 
 
+CAUGHT_BEGIN = "<!-- what the checks caught: written by script/map from the page of planted bugs -->"
+CAUGHT_END = "<!-- end of what the checks caught -->"
+
+
+def caught(root: pathlib.Path, text: str, promises: list[str]) -> str:
+    """The page with its second table: promise → planted bugs that were seen to break it."""
+    head, begin, rest = text.partition(CAUGHT_BEGIN)
+    _, end, tail = rest.partition(CAUGHT_END)
+    if not begin or not end:
+        return text
+    by: dict[str, list[str]] = {}
+    for name, row in planted_table.read_page(root).items():
+        for promise in row.seen:
+            by.setdefault(promise, []).append(f"`{name}`")
+    lines = [f"| {promise} | {', '.join(by[promise])} |" for promise in promises if promise in by]
+    none = ", ".join(promise for promise in promises if promise not in by)
+    table = "\n".join(["| id | planted bugs that the simulator saw |", "| --- | --- |", *lines])
+    return f"{head}{CAUGHT_BEGIN}\n{table}\n\nNo bug is planted for {none}; what checks them stands in the first table.\n{CAUGHT_END}{tail}"
+
+
 def fresh_page(root: pathlib.Path, text: str) -> str:
     places = checks(root)
     lines = []
@@ -52,7 +76,7 @@ def fresh_page(root: pathlib.Path, text: str) -> str:
     if unknown:
         raise SystemExit("promises: no row in docs/operations/promises.md for "
                          + "; ".join(f"{promise} ({', '.join(where)})" for promise, where in sorted(unknown.items())))
-    return "\n".join(lines) + "\n"
+    return caught(root, "\n".join(lines) + "\n", list(dict.fromkeys(m.group(1) for m in map(_ROW.match, lines) if m)))
 
 
 def main() -> None:

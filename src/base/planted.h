@@ -29,20 +29,12 @@
       "at a start the last row of each lane is left out: a loop that ends one too early")                             \
   BUG(kEvictionsForgotten, "evictions-forgotten", "Q4 Q5",                                                            \
       "at a start the count of evicted records begins at nothing")                                                    \
-  BUG(kOldImageIgnored, "old-image-ignored", "L Q1",                                                                  \
-      "the node does not take a new incarnation though the hub says that its store is an old copy")                   \
-  BUG(kGapNotDeclared, "gap-not-declared", "Q4",                                                                      \
-      "records lost to a damaged medium are told to the hub as dropped by policy")                                    \
-  BUG(kSurvivorsStandForNobody, "survivors-stand-for-nobody", "B4",                                                   \
-      "records that survived evictions are sent as if nothing had been evicted")                                      \
   BUG(kBudgetPerBoot, "budget-per-boot", "B2", "the day's budget of bytes begins anew with every start")              \
-  BUG(kBudgetByWallClock, "budget-by-wall-clock", "B2",                                                               \
-      "the budget's day follows the device's own wall clock instead of the hub's")                                    \
   BUG(kBudgetGivenBack, "budget-given-back", "B2",                                                                    \
       "bytes of an exchange that timed out are given back to the budget though they were on the air")                 \
   BUG(kNoBackoff, "no-backoff", "L2", "the pause after a failed exchange does not grow")                              \
   BUG(kRetryAfterIgnored, "retry-after-ignored", "L3", "the node comes back before the time that a busy hub named")   \
-  BUG(kTimerAdded, "timer-added", "L",                                                                                \
+  BUG(kTimerAdded, "timer-added", "T1",                                                                               \
       "a new timer of the deploy machine is added to the old one instead of replacing it")                            \
   BUG(kShadowSends, "shadow-sends", "Q3",                                                                             \
       "a candidate in its shadow sends the records that it selects, beside the release that serves")                  \
@@ -52,30 +44,21 @@
   BUG(kProbationWithoutData, "probation-without-data", "U3 F4",                                                       \
       "when its time is up, a candidate passes probation though it scored nothing")                                   \
   BUG(kGenerationGoesBack, "generation-goes-back", "U5 F2", "an assignment older than the accepted one is applied")   \
-  BUG(kTriesNeverCleared, "tries-never-cleared", "U2 U9",                                                             \
-      "a release that ran well keeps its count of tries, and is given up after the third start")                      \
-  BUG(kTriedBeforeCounted, "tried-before-counted", "U3",                                                              \
-      "a candidate is loaded before its try is durable: one that kills the process is tried for ever")                \
   BUG(kQuarantineForgotten, "quarantine-forgotten", "U9", "quarantine is kept in memory only")                        \
   BUG(kQuarantineTriedAgain, "quarantine-tried-again", "U9",                                                          \
       "a release in quarantine is taken again while it is still assigned")                                            \
-  BUG(kRotBlamesRelease, "rot-blames-release", "U9",                                                                  \
-      "a release whose stored bytes rotted is put into quarantine instead of being fetched again")                    \
-  BUG(kFetchNotRetried, "fetch-not-retried", "U9", "after a failed fetch nothing starts the next one")                \
   BUG(kDesiredReportedAsRunning, "desired-reported-as-running", "F6",                                                 \
       "the node reports what it should run as what it runs")                                                          \
   /* hub */                                                                                                           \
   BUG(kCursorAheadOfData, "cursor-ahead-of-data", "Q1",                                                               \
       "ingest moves its cursor over a range before it has stored the records in it")                                  \
-  BUG(kIngestedTwice, "ingested-twice", "Q3", "a record that comes again is counted again")                           \
+  BUG(kIngestedTwice, "ingested-twice", "Q3 Q4", "a record that comes again is counted again")                        \
   BUG(kOldCopyTaken, "old-copy-taken", "Q1",                                                                          \
       "ingest does not notice that a node's store is an old copy, and takes its new records for replays")             \
   BUG(kHubGapHidden, "hub-gap-hidden", "Q4",                                                                          \
       "a hub that came back from a backup does not declare what it has forgotten")                                    \
   BUG(kAckSaysLess, "ack-says-less", "H2",                                                                            \
       "the ack names what was new in this request, so that a retry is acked otherwise")                               \
-  BUG(kThinningDropped, "thinning-dropped", "B4",                                                                     \
-      "the hub keeps the rule's probability and drops the probability of having survived in the outbox")              \
   BUG(kGenerationsForgotten, "generations-forgotten", "U9",                                                           \
       "a hub from a backup names generations that its nodes have passed already")                                     \
   BUG(kTokenUsedTwice, "token-used-twice", "I6", "enrolment does not mark its token as used")                         \

@@ -55,7 +55,6 @@ void Agent::Core::on(agent::SourceBatch&& source) {
   if (!source.position_key.empty()) {
     positions_[source.position_key] = std::move(source.position_value);
     dirty_positions_.insert(source.position_key);
-    if (planted(Bug::kPositionAheadOfData)) store({});
   }
   counters_dirty_ = true;
 
@@ -95,6 +94,7 @@ void Agent::Core::keep(std::vector<outbox::Offer> offers, std::optional<agent::A
     lazy_wake_ = earlier(lazy_wake_, after_ms(now_.mono, kLazyMs));
     return;
   }
+  if (planted(Bug::kPositionAheadOfData)) store({});
   std::vector<StoreOp> ops;
   note_schema(ops);
   const outbox::Taken taken = outbox_.offer(now_.mono, std::move(offers), ops);

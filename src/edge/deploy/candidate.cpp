@@ -103,11 +103,6 @@ void Deploy::on(const Fetched& event) {
 
 void Deploy::on(const FetchFailed& event) {
   if (track_ != Track::kFetching || !candidate_is(event.digest) || event.offset != asked_offset_) return;
-  if (planted(Bug::kFetchNotRetried)) {
-    track_ = Track::kNone;
-    track_deadline_ = kNever;
-    return;
-  }
   range_bytes_ = std::max(range_bytes_ / 2, kRangeBytesMin);
   pause("fetch: " + event.error.text, event.retry_after_ms, event.error.code == Code::kUnavailable);
 }
@@ -145,10 +140,6 @@ void Deploy::candidate_read(const Bytes& bytes) {
   if (candidate_charged_) return load_candidate();  // at boot, with everything else
   candidate.stage = Stage::kProbation;
   ++candidate.slot.tries;
-  if (planted(Bug::kTriedBeforeCounted)) {
-    load_candidate();
-    return save(Then::kNothing);
-  }
   track_ = Track::kStoring;
   save(Then::kLoadCandidate);
 }

@@ -2,7 +2,6 @@
 // it when it does not survive; safe mode when nothing is left.
 #include <algorithm>
 
-#include "base/planted.h"
 #include "edge/deploy/deploy.h"
 
 namespace wb::deploy {
@@ -55,8 +54,8 @@ void Deploy::committed_read(const Bytes& bytes) {
   std::variant<wire::Release, Refusal> checked =
       verify_release(bytes, journal_.committed->desired, config_.trusted_keys);
   if (const Refusal* refusal = std::get_if<Refusal>(&checked)) {
-    const bool of_bytes = refusal->code == "DEPLOY_REJECTED/LENGTH" || refusal->code == "DEPLOY_REJECTED/DIGEST";
-    if (of_bytes && !planted(Bug::kRotBlamesRelease)) return slot_lost(refusal->text);
+    if (refusal->code == "DEPLOY_REJECTED/LENGTH" || refusal->code == "DEPLOY_REJECTED/DIGEST")
+      return slot_lost(refusal->text);
     return give_up(*refusal);
   }
   running_ = Running::kLoading;
@@ -79,7 +78,6 @@ void Deploy::survived() {
   charged_ = false;
   if (!journal_.committed || journal_.committed->desired.digest() != running_digest_ || journal_.committed->tries == 0)
     return;
-  if (planted(Bug::kTriesNeverCleared)) return;
   journal_.committed->tries = 0;
   save(Then::kNothing);
 }

@@ -5,7 +5,6 @@
 #include <cmath>
 #include <utility>
 
-#include "base/planted.h"
 #include "base/prng.h"
 #include "edge/outbox/format.h"
 
@@ -26,7 +25,7 @@ uint64_t priority_of(const Offer& offer, double value, uint64_t seq) {
 
 double thinning_of(const Thresholds& thresholds, uint64_t arrival, double value) {
   const uint64_t t = thresholds.min_since(arrival);
-  if (t == kNoThreshold || planted(Bug::kSurvivorsStandForNobody)) return 1;
+  if (t == kNoThreshold) return 1;
   return std::min(1.0, std::ldexp(static_cast<double>(std::max<uint64_t>(t, 1)), -48) * value);
 }
 
@@ -331,7 +330,7 @@ LanePlan Outbox::plan_lane(Lane lane_name, const PlanLimits& left, uint64_t budg
 // Evictions are taken to be the oldest of the holes. Summed over all ranges the split is exact.
 void Outbox::count_gap(LanePlan& plan) const {
   const uint64_t gap = plan.through_seq - plan.after_seq - plan.records.size();
-  plan.evicted_count = planted(Bug::kGapNotDeclared) ? gap : std::min(gap, lane_of(plan.lane).evicted_open);
+  plan.evicted_count = std::min(gap, lane_of(plan.lane).evicted_open);
   plan.lost_count = gap - plan.evicted_count;
 }
 

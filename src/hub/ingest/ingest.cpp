@@ -58,7 +58,7 @@ void add_schema(pb::DatasetRow& dataset, const std::string& schema) {
 void store(Rows& rows, Moment now, std::string_view key, const wire::RecordUp& record, double thinning,
            std::map<std::string, pb::DatasetRow>& datasets, IngestOutcome& outcome) {
   std::string row;
-  if (thinning < 1 && !planted(Bug::kThinningDropped)) {
+  if (thinning < 1) {
     wire::RecordUp kept = record;
     kept.set_inclusion_probability(record.inclusion_probability() * thinning);
     row = kept.SerializeAsString();
