@@ -57,6 +57,7 @@ TEST(Bytes, NearestNameNeedsToBeNear) {
   EXPECT_EQ(nearest("zzzzzz", names), std::nullopt);
   const std::vector<std::string> short_names = {"ts", "V2"};
   EXPECT_EQ(nearest("V1", short_names), "V2");
+  EXPECT_EQ(nearest("cvs", std::vector<std::string>{"csv"}), "csv") << "two letters the wrong way round";
   EXPECT_EQ(nearest("x1", std::vector<std::string>{"ts"}), std::nullopt);
 }
 

@@ -73,7 +73,7 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 std::optional<std::string> nearest(std::string_view word, std::span<const std::string> candidates) {
   if (word.size() > 64) return std::nullopt;
   // Two of two letters are no typing error but another word.
-  size_t best_distance = (word.size() < 4 ? 1 : std::max<size_t>(2, word.size() / 3)) + 1;
+  size_t best_distance = (word.size() < 3 ? 1 : std::max<size_t>(2, word.size() / 3)) + 1;
   std::optional<std::string> best;
   for (const std::string& candidate : candidates) {
     const size_t distance = edit_distance(word, candidate);
