@@ -6,9 +6,15 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <cstring>
+#include <map>
+#include <set>
 
+#include "base/bytes.h"
+#include "world/files.h"
 #include "world/mqtt_client.h"
 
 namespace wb::world {
@@ -22,12 +28,13 @@ using tcp = asio::ip::tcp;
 constexpr size_t kHttpInFlightMax = 64;
 constexpr size_t kFilesMax = 16;
 constexpr size_t kBrokersMax = 8;
+constexpr size_t kFailingMax = 64;  // places that are remembered as failing
 constexpr auto kHttpTimeout = std::chrono::seconds(10);
 
 // One POST on its own connection, ended by its deadline at the latest.
 class Post : public std::enable_shared_from_this<Post> {
  public:
-  using Finished = std::function<void(bool)>;
+  using Finished = std::function<void(const std::string& why)>;  // "" = done
   Post(asio::io_context& io, Finished finished) : resolver_(io), stream_(io), finished_(std::move(finished)) {}
 
   void start(const std::string& host, const std::string& port, const std::string& path, const std::string& body) {
@@ -40,16 +47,18 @@ class Post : public std::enable_shared_from_this<Post> {
     request_.prepare_payload();
     resolver_.async_resolve(
         host, port, [self = shared_from_this()](beast::error_code error, const tcp::resolver::results_type& found) {
-          if (error) return self->finished_(false);
+          if (error) return self->finished_(error.message());
           self->stream_.expires_after(kHttpTimeout);
           self->stream_.async_connect(found, [self](beast::error_code connect_error, const tcp::endpoint&) {
-            if (connect_error) return self->finished_(false);
+            if (connect_error) return self->finished_(connect_error.message());
             http::async_write(self->stream_, self->request_, [self](beast::error_code write_error, size_t) {
-              if (write_error) return self->finished_(false);
+              if (write_error) return self->finished_(write_error.message());
               self->parser_.body_limit(64U << 10);
               http::async_read(self->stream_, self->buffer_, self->parser_,
                                [self](beast::error_code read_error, size_t) {
-                                 self->finished_(!read_error && self->parser_.get().result_int() < 300);
+                                 if (read_error) return self->finished_(read_error.message());
+                                 const unsigned status = self->parser_.get().result_int();
+                                 self->finished_(status < 300 ? "" : "it answered HTTP " + std::to_string(status));
                                });
             });
           });
@@ -70,18 +79,36 @@ class Post : public std::enable_shared_from_this<Post> {
 struct Actions::Impl {
   asio::io_context& io;
   std::string client_id;
-  uint64_t done = 0;
-  uint64_t dropped = 0;
+  Tell tell;
+  Counts counts = {};
   size_t http_in_flight = 0;
-  std::map<std::string, int> files;  // path → descriptor, opened once
-  std::map<std::string, std::unique_ptr<MqttClient>> brokers;
+  std::map<std::string, int> files = {};  // path → descriptor, opened once
+  std::map<std::string, std::unique_ptr<MqttClient>> brokers = {};
+  std::set<std::string> failing = {};  // places that are known to
   std::shared_ptr<bool> alive = std::make_shared<bool>(true);
 
-  void count(bool ok) { ++(ok ? done : dropped); }
+  void works(const std::string& place) {
+    if (failing.erase(place) > 0) tell(true, "action to " + place + " works again");
+  }
+  void fails(const std::string& place, const std::string& why) {
+    if (failing.contains(place)) return;
+    if (failing.size() >= kFailingMax) failing.clear();
+    failing.insert(place);
+    tell(false, "action to " + place + " fails: " + why + "; what cannot be done is dropped and counted");
+  }
+  void done(const std::string& place) {
+    ++counts.done;
+    works(place);
+  }
+  void drop(const std::string& place, const std::string& why) {
+    ++counts.dropped;
+    fails(place, why);
+  }
+  Result<MqttClient*> broker(const MqttTarget& target);
 };
 
-Actions::Actions(asio::io_context& io, std::string client_id)
-    : impl_(new Impl{io, std::move(client_id), 0, 0, 0, {}, {}, std::make_shared<bool>(true)}) {}
+Actions::Actions(asio::io_context& io, std::string client_id, Tell tell)
+    : impl_(new Impl{io, std::move(client_id), std::move(tell)}) {}
 
 Actions::~Actions() {
   *impl_->alive = false;
@@ -90,56 +117,82 @@ Actions::~Actions() {
 
 void Actions::to_stdout(const std::string& line) {
   const std::string text = line + "\n";
-  impl_->count(std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0);
+  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0)
+    return impl_->done("stdout");
+  impl_->drop("stdout", std::strerror(errno));
 }
 
 void Actions::to_file(const std::string& path, const std::string& line) {
   auto found = impl_->files.find(path);
   if (found == impl_->files.end()) {
-    const int descriptor =
-        impl_->files.size() < kFilesMax ? ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640) : -1;
-    if (descriptor < 0) return impl_->count(false);
+    if (impl_->files.size() >= kFilesMax)
+      return impl_->drop(path, "more than " + std::to_string(kFilesMax) + " files are open already");
+    const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+    if (descriptor < 0) return impl_->drop(path, std::string("cannot open it: ") + std::strerror(errno));
     found = impl_->files.emplace(path, descriptor).first;
   }
   const std::string text = line + "\n";
-  impl_->count(::write(found->second, text.data(), text.size()) == static_cast<ssize_t>(text.size()));
+  const ssize_t written = ::write(found->second, text.data(), text.size());
+  if (written == static_cast<ssize_t>(text.size())) return impl_->done(path);
+  impl_->drop(path, written < 0 ? std::strerror(errno) : "only a part of the line could be written");
 }
 
 void Actions::to_http(const std::string& url, const std::string& json) {
   constexpr std::string_view kScheme = "http://";
-  if (url.rfind(kScheme, 0) != 0 || impl_->http_in_flight >= kHttpInFlightMax) return impl_->count(false);
+  if (url.rfind(kScheme, 0) != 0) return impl_->drop(url, "the url must start with http://");
+  if (impl_->http_in_flight >= kHttpInFlightMax)
+    return impl_->drop(url, std::to_string(kHttpInFlightMax) + " posts wait for an answer already");
   const std::string rest = url.substr(kScheme.size());
   const size_t slash = rest.find('/');
   const std::string authority = rest.substr(0, slash);
   const size_t colon = authority.rfind(':');
   ++impl_->http_in_flight;
   std::make_shared<Post>(impl_->io,
-                         [this, alive = impl_->alive](bool ok) {
+                         [this, url, alive = impl_->alive](const std::string& why) {
                            if (!*alive) return;
                            --impl_->http_in_flight;
-                           impl_->count(ok);
+                           if (why.empty()) return impl_->done(url);
+                           impl_->drop(url, why);
                          })
       ->start(authority.substr(0, colon), colon == std::string::npos ? "80" : authority.substr(colon + 1),
               slash == std::string::npos ? "/" : rest.substr(slash), json);
 }
 
-void Actions::to_mqtt(const std::string& url, const std::string& topic, const std::string& json) {
-  auto found = impl_->brokers.find(url);
-  if (found == impl_->brokers.end()) {
-    if (impl_->brokers.size() >= kBrokersMax) return impl_->count(false);
-    MqttConfig config;
-    config.url = url;
-    config.client_id = impl_->client_id + "-actions-" + std::to_string(impl_->brokers.size());
-    auto client = MqttClient::start(
-        impl_->io, std::move(config), [](const std::string&, const MqttClient::Done& done) { done(); },
-        [](bool, const std::string&) {});
-    if (!client.ok()) return impl_->count(false);
-    found = impl_->brokers.emplace(url, std::move(client).value()).first;
+Result<MqttClient*> Actions::Impl::broker(const MqttTarget& target) {
+  const std::string key = target.url + '\n' + std::to_string(target.qos) + '\n' + target.username + '\n' +
+                          target.password_file + '\n' + target.ca_file;
+  const auto found = brokers.find(key);
+  if (found != brokers.end()) return found->second.get();
+  if (brokers.size() >= kBrokersMax)
+    return fail(Code::kFull, "more than ", std::to_string(kBrokersMax), " brokers are in use already");
+  MqttConfig config;
+  config.url = target.url;
+  config.client_id = client_id + "-actions-" + std::to_string(brokers.size());
+  config.qos = target.qos;
+  config.username = target.username;
+  config.ca_file = target.ca_file;
+  if (!target.password_file.empty()) {
+    WB_TRY(const std::string password, read_file(target.password_file, 4'096));
+    config.password = std::string(trim(password));
   }
-  impl_->count(found->second->publish(topic, json));
+  WB_TRY(auto client, MqttClient::start(
+                          io, std::move(config), [](const std::string&, const MqttClient::Done& done) { done(); },
+                          [this, kept = alive, url = target.url](bool connected, const std::string& detail) {
+                            if (*kept && !connected) fails(url, detail);
+                          },
+                          [this, kept = alive, url = target.url] {
+                            if (*kept) done(url);
+                          }));
+  return brokers.emplace(key, std::move(client)).first->second.get();
 }
 
-uint64_t Actions::done_count() const { return impl_->done; }
-uint64_t Actions::dropped_count() const { return impl_->dropped; }
+void Actions::to_mqtt(const MqttTarget& target, const std::string& json) {
+  const auto client = impl_->broker(target);
+  if (!client.ok()) return impl_->drop(target.url, client.error().text);
+  if (!(*client)->publish(target.topic, json))
+    impl_->drop(target.url, "the broker does not take messages now (topic " + target.topic + ")");
+}
+
+Actions::Counts Actions::counts() const { return impl_->counts; }
 
 }  // namespace wb::world

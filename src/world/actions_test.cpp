@@ -31,7 +31,8 @@ class ActionsTest : public testing::Test {
   TestFolder folder_;
   asio::io_context io_{1};
   asio::executor_work_guard<asio::io_context::executor_type> work_{io_.get_executor()};  // waits for posts
-  Actions actions_{io_, "node-1"};
+  std::vector<std::string> told_;
+  Actions actions_{io_, "node-1", [this](bool, const std::string& text) { told_.push_back(text); }};
 };
 
 TEST_F(ActionsTest, LinesGoToTheEndOfAFile) {
@@ -39,19 +40,32 @@ TEST_F(ActionsTest, LinesGoToTheEndOfAFile) {
   actions_.to_file(folder_.path("alarms"), "{\"a\":1}");
   actions_.to_file(folder_.path("alarms"), "{\"a\":2}");
   EXPECT_EQ(read_file(folder_.path("alarms"), 1'000).value(), "{\"old\":1}\n{\"a\":1}\n{\"a\":2}\n");
-  EXPECT_EQ(actions_.done_count(), 2U);
+  EXPECT_EQ(actions_.counts().done, 2U);
 }
 
 TEST_F(ActionsTest, WhatCannotBeDoneIsCountedAndDropped) {
   actions_.to_file(folder_.path("none/alarms"), "{}");
-  EXPECT_EQ(actions_.dropped_count(), 1U);
+  EXPECT_EQ(actions_.counts().dropped, 1U);
   actions_.to_http("https://127.0.0.1/x", "{}");
-  EXPECT_EQ(actions_.dropped_count(), 2U);
+  EXPECT_EQ(actions_.counts().dropped, 2U);
   actions_.to_http("http://127.0.0.1:1/x", "{}");  // nobody listens
-  ASSERT_TRUE(until([&] { return actions_.dropped_count() == 3; }));
-  actions_.to_mqtt("nonsense", "t", "{}");
-  EXPECT_EQ(actions_.dropped_count(), 4U);
-  EXPECT_EQ(actions_.done_count(), 0U);
+  ASSERT_TRUE(until([&] { return actions_.counts().dropped == 3; }));
+  actions_.to_mqtt({.url = "nonsense", .topic = "t"}, "{}");
+  EXPECT_EQ(actions_.counts().dropped, 4U);
+  EXPECT_EQ(actions_.counts().done, 0U);
+}
+
+TEST_F(ActionsTest, SaysOnceThatAPlaceFailsAndOnceThatItWorksAgain) {
+  const std::string path = folder_.path("later/alarms");
+  for (int i = 0; i < 3; ++i) actions_.to_file(path, "{}");
+  ASSERT_EQ(told_.size(), 1U);
+  EXPECT_NE(told_[0].find(path + " fails: cannot open it: No such file"), std::string::npos) << told_[0];
+  ASSERT_TRUE(make_folders(folder_.path("later")).ok());
+  for (int i = 0; i < 3; ++i) actions_.to_file(path, "{}");
+  ASSERT_EQ(told_.size(), 2U);
+  EXPECT_EQ(told_[1], "action to " + path + " works again");
+  EXPECT_EQ(actions_.counts().done, 3U);
+  EXPECT_EQ(actions_.counts().dropped, 3U);
 }
 
 TEST_F(ActionsTest, StdoutGetsALine) {
@@ -72,18 +86,18 @@ TEST_F(ActionsTest, PostsJson) {
       }).value();
   const std::string url = "http://127.0.0.1:" + std::to_string(server->port()) + "/ping";  // the path without a token
   actions_.to_http(url, "{\"a\":1}");
-  ASSERT_TRUE(until([&] { return actions_.done_count() == 1; }));
+  ASSERT_TRUE(until([&] { return actions_.counts().done == 1; }));
   EXPECT_EQ(bodies, std::vector<std::string>{"POST application/json {\"a\":1}"});
   status = 500;
   actions_.to_http(url, "{}");
-  ASSERT_TRUE(until([&] { return actions_.dropped_count() == 1; }));
+  ASSERT_TRUE(until([&] { return actions_.counts().dropped == 1; }));
 }
 
 TEST_F(ActionsTest, HttpIsBounded) {  // a receiver that never answers
   asio::ip::tcp::acceptor silent(io_, {asio::ip::address_v4::loopback(), 0});
   const std::string url = "http://127.0.0.1:" + std::to_string(silent.local_endpoint().port()) + "/";
   for (int i = 0; i < 70; ++i) actions_.to_http(url, "{}");
-  EXPECT_EQ(actions_.dropped_count(), 6U);
+  EXPECT_EQ(actions_.counts().dropped, 6U);
 }
 
 TEST_F(ActionsTest, PublishesOverMqtt) {
@@ -106,12 +120,34 @@ TEST_F(ActionsTest, PublishesOverMqtt) {
   ASSERT_TRUE(until([&] { return connected; }));
   // The first may come before the connection stands: it is queued, not lost.
   for (int i = 0; i < 200 && seen.empty(); ++i) {
-    actions_.to_mqtt(broker.url(), "alarms", "{\"a\":1}");
+    actions_.to_mqtt({.url = broker.url(), .topic = "alarms"}, "{\"a\":1}");
     io_.restart();
     io_.run_for(std::chrono::milliseconds(50));
   }
   ASSERT_FALSE(seen.empty());
   EXPECT_EQ(seen[0], "{\"a\":1}");
+}
+
+TEST_F(ActionsTest, PublishesWithItsUserAndPassword) {
+  TestBroker broker;
+  ASSERT_TRUE(broker.start_with_user("pump", "secret")) << "mosquitto is missing: script/setup installs it";
+  ASSERT_TRUE(write_file_atomic(folder_.path("good"), "secret\n", kSecretMode).ok());
+  ASSERT_TRUE(write_file_atomic(folder_.path("bad"), "guess\n", kSecretMode).ok());
+  MqttTarget target{.url = broker.url(), .topic = "alarms", .username = "pump"};
+  target.password_file = folder_.path("none");
+  actions_.to_mqtt(target, "{}");
+  EXPECT_EQ(actions_.counts().dropped, 1U);
+  ASSERT_EQ(told_.size(), 1U);
+  EXPECT_NE(told_[0].find(folder_.path("none")), std::string::npos) << told_[0];
+  target.password_file = folder_.path("good");
+  actions_.to_mqtt(target, "{}");
+  ASSERT_TRUE(until([&] { return actions_.counts().done == 1; }));
+  ASSERT_EQ(told_.size(), 2U);  // works again
+  target.password_file = folder_.path("bad");
+  actions_.to_mqtt(target, "{}");
+  ASSERT_TRUE(until([&] { return told_.size() == 3; }));
+  EXPECT_NE(told_[2].find("fails: Connection Refused: not authorised"), std::string::npos) << told_[2];
+  EXPECT_EQ(actions_.counts().done, 1U);
 }
 
 }  // namespace

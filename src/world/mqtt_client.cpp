@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <condition_variable>
 #include <mutex>
 
@@ -13,8 +14,8 @@ namespace wb::world {
 namespace {
 
 constexpr size_t kPayloadBytesMax = 1U << 20;
-constexpr int kKeepAliveSeconds = 30;
 constexpr int kQueuedPublishMax = 1'000;
+constexpr const char* kSystemCas = "/etc/ssl/certs";  // where Debian and its kin keep them
 
 struct Broker {
   std::string host;
@@ -34,8 +35,11 @@ Result<Broker> parse_url(const std::string& url) {
     return fail(Code::kInvalid, "MQTT url '", url, "' must start with mqtt:// or mqtts://");
   }
   broker.port = broker.tls ? 8883 : 1883;
-  const size_t colon = rest.rfind(':');
+  if (!rest.empty() && rest.back() == '/') rest.pop_back();
+  const size_t bracket = rest.rfind(']');  // [::1]:1883
+  const size_t colon = bracket != std::string::npos ? rest.find(':', bracket) : rest.rfind(':');
   broker.host = rest.substr(0, colon);
+  if (bracket != std::string::npos) broker.host = rest.substr(1, bracket - 1);
   if (colon != std::string::npos) {
     const auto port = parse_int(rest.substr(colon + 1));
     if (!port || *port < 1 || *port > 65'535) return fail(Code::kInvalid, "MQTT url '", url, "' has a bad port");
@@ -48,12 +52,15 @@ Result<Broker> parse_url(const std::string& url) {
 }  // namespace
 
 struct MqttClient::Impl {
-  explicit Impl(boost::asio::io_context& context) : io(context) {}
+  explicit Impl(boost::asio::io_context& context) : io(context), silence(context) {}
   boost::asio::io_context& io;
   MqttConfig config;
   OnMessage on_message;
   OnState on_state;
+  OnPublished on_published;
   mosquitto* client = nullptr;
+  std::atomic<bool> answered{false};  // the broker, once, with yes or no
+  boost::asio::steady_timer silence;
 
   // One message is in the agent's hands at a time; shared with its Done, which may outlive this object.
   struct Gate {
@@ -67,6 +74,7 @@ struct MqttClient::Impl {
 
   static void connected(mosquitto* client, void* self_pointer, int code) {
     auto* self = static_cast<Impl*>(self_pointer);
+    self->answered = true;
     if (code == 0 && !self->config.topic.empty())
       mosquitto_subscribe(client, nullptr, self->config.topic.c_str(), self->config.qos);
     const std::string detail = code == 0 ? "connected" : mosquitto_connack_string(code);
@@ -78,7 +86,18 @@ struct MqttClient::Impl {
     boost::asio::post(self->io, [on_state = self->on_state, code] { on_state(false, mosquitto_strerror(code)); });
   }
   static void published(mosquitto* /*client*/, void* self_pointer, int /*id*/) {
-    --static_cast<Impl*>(self_pointer)->publishing;
+    auto* self = static_cast<Impl*>(self_pointer);
+    --self->publishing;
+    boost::asio::post(self->io, self->on_published);
+  }
+  // The library tries for ever and says nothing of a broker that cannot be reached at all.
+  void report_silence(const Broker& broker) {
+    silence.expires_after(std::chrono::milliseconds(config.silent_ms));
+    silence.async_wait([this, broker, kept = gate](const boost::system::error_code& error) {
+      const std::lock_guard lock(kept->mutex);
+      if (error || kept->closing || answered) return;
+      on_state(false, "no broker answers at " + broker.host + ":" + std::to_string(broker.port) + "; trying on");
+    });
   }
   // Runs on the network thread; returning acknowledges the message.
   static void message(mosquitto* /*client*/, void* self_pointer, const mosquitto_message* message) {
@@ -117,7 +136,8 @@ MqttClient::~MqttClient() {
 }
 
 Result<std::unique_ptr<MqttClient>> MqttClient::start(boost::asio::io_context& io, MqttConfig config,
-                                                      OnMessage on_message, OnState on_state) {
+                                                      OnMessage on_message, OnState on_state,
+                                                      OnPublished on_published) {
   WB_TRY(const Broker broker, parse_url(config.url));
   static const bool initialised = [] { return mosquitto_lib_init() == MOSQ_ERR_SUCCESS; }();
   if (!initialised) return fail(Code::kInternal, "libmosquitto could not start");
@@ -125,6 +145,7 @@ Result<std::unique_ptr<MqttClient>> MqttClient::start(boost::asio::io_context& i
   impl->config = std::move(config);
   impl->on_message = std::move(on_message);
   impl->on_state = std::move(on_state);
+  impl->on_published = std::move(on_published);
   impl->client = mosquitto_new(impl->config.client_id.c_str(),
                                /*clean_session=*/!impl->config.persistent || impl->config.topic.empty(), impl.get());
   if (impl->client == nullptr)
@@ -137,17 +158,19 @@ Result<std::unique_ptr<MqttClient>> MqttClient::start(boost::asio::io_context& i
   mosquitto_reconnect_delay_set(state.client, 1, 30, true);
   if (!state.config.username.empty())
     mosquitto_username_pw_set(state.client, state.config.username.c_str(), state.config.password.c_str());
-  if (broker.tls && mosquitto_tls_set(state.client, state.config.ca_file.c_str(), nullptr, nullptr, nullptr, nullptr) !=
-                        MOSQ_ERR_SUCCESS)
-    return fail(Code::kInvalid, "MQTT TLS: ca_file '", state.config.ca_file, "' cannot be used");
+  const bool own_ca = !state.config.ca_file.empty();
+  if (broker.tls && mosquitto_tls_set(state.client, own_ca ? state.config.ca_file.c_str() : nullptr,
+                                      own_ca ? nullptr : kSystemCas, nullptr, nullptr, nullptr) != MOSQ_ERR_SUCCESS)
+    return fail(Code::kInvalid, "MQTT TLS: ca_file '", own_ca ? state.config.ca_file : kSystemCas, "' cannot be used");
   mosquitto_connect_callback_set(state.client, &Impl::connected);
   mosquitto_disconnect_callback_set(state.client, &Impl::disconnected);
   mosquitto_publish_callback_set(state.client, &Impl::published);
   mosquitto_message_callback_set(state.client, &Impl::message);
   // A broker that is down at start is not an error: the loop thread keeps trying.
-  mosquitto_connect_async(state.client, broker.host.c_str(), broker.port, kKeepAliveSeconds);
+  mosquitto_connect_async(state.client, broker.host.c_str(), broker.port, state.config.keep_alive_s);
   if (mosquitto_loop_start(state.client) != MOSQ_ERR_SUCCESS)
     return fail(Code::kInternal, "MQTT network thread could not start");
+  state.report_silence(broker);
   return self;
 }
 

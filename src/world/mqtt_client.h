@@ -17,7 +17,7 @@
 namespace wb::world {
 
 struct MqttConfig {
-  std::string url;         // mqtt://host[:1883]; mqtts://host[:8883] needs ca_file
+  std::string url;         // mqtt://host[:1883] or mqtts://host[:8883]
   std::string client_id;   // names the persistent session; two clients with one id disconnect each other
   bool persistent = true;  // the broker keeps messages for this client while it is away
   std::string topic;       // subscribed; "" = publish only
@@ -25,7 +25,9 @@ struct MqttConfig {
   int version = 4;  // 4 = 3.1.1, 5 = 5
   std::string username;
   std::string password;  // never logged
-  std::string ca_file;
+  std::string ca_file;   // of an mqtts:// broker; "" = the CAs that this system trusts
+  int keep_alive_s = 30;
+  int silent_ms = 5'000;  // a broker that has not answered this long after the start is reported once
 };
 
 class MqttClient {
@@ -33,11 +35,14 @@ class MqttClient {
   using Done = std::function<void()>;  // call once the message may be acknowledged; from any thread
   using OnMessage = std::function<void(std::string payload, Done done)>;    // on the io_context's thread
   using OnState = std::function<void(bool connected, std::string detail)>;  // on the io_context's thread
+  using OnPublished = std::function<void()>;                                // on the io_context's thread
 
-  static Result<std::unique_ptr<MqttClient>> start(boost::asio::io_context& io, MqttConfig config, OnMessage on_message,
-                                                   OnState on_state);
+  static Result<std::unique_ptr<MqttClient>> start(
+      boost::asio::io_context& io, MqttConfig config, OnMessage on_message, OnState on_state,
+      OnPublished on_published = [] {});
   ~MqttClient();  // disconnects; the broker keeps the session
-  // False if the message was refused (queue full or not connected).
+  // False if the message was refused (queue full, or not connected with qos 0). on_published tells of each that the
+  // broker has taken.
   bool publish(const std::string& topic, std::string_view payload);
 
  private:

@@ -139,7 +139,7 @@ INSTANTIATE_TEST_SUITE_P(Versions, MqttClientTest, testing::Values(4));
 
 TEST(MqttUrlTest, IsRefusedByName) {
   boost::asio::io_context io;
-  for (const char* url : {"http://x", "mqtt://", "mqtt://x:0", "mqtt://x:70000", "mqtt://x:y", "mqtts://x"}) {
+  for (const char* url : {"http://x", "mqtt://", "mqtt://x:0", "mqtt://x:70000", "mqtt://x:y", "mqtt://[]"}) {
     MqttConfig config;
     config.url = url;
     const auto started = MqttClient::start(
@@ -147,6 +147,36 @@ TEST(MqttUrlTest, IsRefusedByName) {
     ASSERT_FALSE(started.ok()) << url;
     EXPECT_EQ(started.error().code, Code::kInvalid);
   }
+}
+
+TEST(MqttStartTest, ABrokerThatCannotBeReachedIsReported) {
+  boost::asio::io_context io;
+  MqttConfig config;
+  config.url = "mqtt://127.0.0.1:1/";  // nobody listens there
+  config.client_id = "x";
+  config.silent_ms = 1;
+  std::vector<std::string> said;
+  const auto client = MqttClient::start(
+      io, std::move(config), [](const std::string&, const MqttClient::Done&) {},
+      [&](bool connected, const std::string& detail) { said.push_back((connected ? "yes " : "no ") + detail); });
+  ASSERT_TRUE(client.ok()) << client.error().text;
+  io.run();  // ends once the silence is told
+  EXPECT_EQ(said, std::vector<std::string>{"no no broker answers at 127.0.0.1:1; trying on"});
+}
+
+TEST(MqttStartTest, WithoutACaFileTheSystemsAreTrusted) {
+  boost::asio::io_context io;
+  MqttConfig config;
+  config.url = "mqtts://[::1]:1";
+  config.client_id = "x";
+  const auto with_system = MqttClient::start(
+      io, config, [](const std::string&, const MqttClient::Done&) {}, [](bool, const std::string&) {});
+  EXPECT_TRUE(with_system.ok()) << with_system.error().text;
+  config.ca_file = "/nonexistent/ca.pem";
+  const auto without = MqttClient::start(
+      io, config, [](const std::string&, const MqttClient::Done&) {}, [](bool, const std::string&) {});
+  ASSERT_FALSE(without.ok());
+  EXPECT_NE(without.error().text.find("/nonexistent/ca.pem"), std::string::npos);
 }
 
 }  // namespace

@@ -28,11 +28,24 @@ class TestBroker {
     }
     return false;
   }
+  // The same, for this user only.
+  bool start_with_user(const std::string& user, const std::string& password) {
+    const std::string file = folder_.path("users");
+    std::ofstream(file) << user << ":" << password << "\n";
+    const pid_t hashing = ::fork();
+    if (hashing == 0) {
+      ::execlp("mosquitto_passwd", "mosquitto_passwd", "-U", file.c_str(), nullptr);
+      ::_exit(127);
+    }
+    ::waitpid(hashing, nullptr, 0);
+    access_ = "user root\nallow_anonymous false\npassword_file " + file + "\n";  // else it may not read this folder
+    return start();
+  }
   ~TestBroker() { stop(); }
   // The same port and, with its persistence, the same sessions.
   bool run() {
-    std::ofstream(folder_.path("conf")) << "listener " << port_
-                                        << " 127.0.0.1\nallow_anonymous true\npersistence true\n"
+    std::ofstream(folder_.path("conf")) << "listener " << port_ << " 127.0.0.1\n"
+                                        << access_ << "persistence true\n"
                                         << "persistence_location " << folder_.path("") << "/\n";
     process_ = ::fork();
     if (process_ == 0) {
@@ -86,6 +99,7 @@ class TestBroker {
   }
 
   TestFolder folder_;
+  std::string access_ = "allow_anonymous true\n";
   pid_t process_ = -1;
   uint16_t port_ = 0;
 };

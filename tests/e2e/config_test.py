@@ -1,5 +1,7 @@
 """Malformed or unknown YAML keys: lint and run end with exit code 78 and say file:line:column and the nearest valid name."""
+import json
 import os
+import socket
 import unittest
 
 import harness
@@ -65,6 +67,46 @@ class Config(harness.Case):
         said = self.lab.waybill("fit", write(self.lab.path("latin.csv"), data), "--target", "class", "--trees", "2", "-o",
                                 self.lab.path("latin.wbm"), code=1).text
         self.assertIn("the label 'h?t' is not UTF-8", said)
+
+    def test_standard_output_holds_nothing_but_what_actions_write(self):
+        path = write(self.lab.path("out.yaml"), GOOD + "source:\n  - stdin: {format: ndjson}\n"
+                     "route:\n  actions:\n    - stdout: {when: all}\n    - file: {when: all, path: /nonexistent/alarms}\n")
+        done = self.lab.run(BIN + "/waybill-agent", "run", "--data-dir", self.lab.path("node"), "--pipeline", path,
+                            stdin='{"a": 1}\n{"a": 2}\n', env={"NO_COLOR": "1"})
+        self.assertEqual([json.loads(line)["values"]["a"] for line in done.stdout.splitlines()], [1, 2])
+        self.assertIn("all input is read", done.stderr)
+        self.assertEqual(done.stderr.count("action to /nonexistent/alarms fails: cannot open it: No such file"), 1)
+        self.assertNotIn("\x1b", done.stderr)
+
+    def test_a_source_that_cannot_be_read_says_why(self):
+        source = f"  - file: {{path: {self.lab.path('')}, format: ndjson}}"
+        agent = self.lab.agent("node")
+        agent.start("--pipeline", self.lab.pipeline(source=source))
+        harness.wait("the reason", lambda: "it is a folder, not a file" in agent.process.text())
+
+    def test_status_without_an_agent_says_what_to_do(self):
+        said = self.lab.run(BIN + "/waybill-agent", "status", "--data-dir", self.lab.path("nothing"), code=1).text
+        self.assertIn("give the folder that it was started with", said)
+        agent = self.lab.agent("node").start("--pipeline", self.lab.pipeline())
+        text = self.lab.run(BIN + "/waybill-agent", "status", "--data-dir", agent.data).text
+        self.assertIn("hub       none: this node is not enrolled", text)
+        self.assertIn("runs      e2e (the pipeline it was started with)", text)
+        agent.process.stop()
+        said = self.lab.run(BIN + "/waybill-agent", "status", "--data-dir", agent.data, code=1).text
+        self.assertIn("(Connection refused): start it with waybill-agent run --data-dir", said)
+        self.assertNotIn("boost", said)
+
+    def test_a_start_that_failed_says_the_next_steps_at_the_next(self):
+        said = self.lab.run(BIN + "/waybill", "hub", "--data-dir", self.lab.path("h"), "--listen", "7443", code=2).text
+        self.assertIn("not an IP address of this machine and a port", said)
+        self.assertFalse(os.path.exists(self.lab.path("h")))
+        port = harness.free_port()
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", port))
+            taken.listen()
+            self.lab.run(BIN + "/waybill", "hub", "--data-dir", self.lab.path("hub"), "--listen", f"127.0.0.1:{port}", code=1)
+        hub = self.lab.hub()
+        harness.wait("the next steps", lambda: "waybill node token create" in hub.process.text())
 
     def node_file(self, text, *expected):
         path = write(self.lab.path("node.yaml"), text)

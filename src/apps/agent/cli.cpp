@@ -6,6 +6,7 @@
 #include "apps/agent/identity.h"
 #include "apps/agent/runner.h"
 #include "apps/agent/status.h"
+#include "apps/usage.h"
 #include "base/bytes.h"
 #include "wire/labels.h"
 
@@ -82,7 +83,10 @@ void add_run(CLI::App& app, AgentProbe* probe, int& exit_code) {
 
 int enrol_here(EnrolOptions options, const std::vector<std::string>& given) {
   auto labels = parse_labels(given);
-  if (!labels.ok()) return complain(labels.error());
+  if (!labels.ok()) {
+    complain(labels.error().within("--label"));
+    return kUsage;
+  }
   options.labels = std::move(labels).value();
   const Status sound = wire::check_labels(options.labels);
   if (!sound.ok()) {
@@ -134,7 +138,8 @@ void add_status(CLI::App& app, int& exit_code) {
 
 int agent_main(int argc, char** argv, AgentProbe* probe) {
   CLI::App app{
-      "waybill-agent: decides on this device, keeps what is worth keeping, and talks to its hub when there is one."};
+      "waybill-agent: decides on this device, keeps what is worth keeping, and talks to its hub when there is one.",
+      "waybill-agent"};
   app.set_version_flag("--version", std::string("waybill-agent ") + WB_VERSION);
   app.require_subcommand(1);
   int exit_code = 0;
@@ -144,7 +149,7 @@ int agent_main(int argc, char** argv, AgentProbe* probe) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : kUsage;
+    return end_of_parsing(app, error, argc, argv, kUsage);
   }
   return exit_code;
 }

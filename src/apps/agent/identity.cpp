@@ -2,8 +2,11 @@
 
 #include <unistd.h>
 
+#include <nlohmann/json.hpp>
+
 #include "base/bytes.h"
 #include "base/signature.h"
+#include "base/utf8.h"
 #include "wire/wire.h"
 #include "world/files.h"
 #include "world/pki.h"
@@ -34,10 +37,24 @@ std::string host_name() {
   return gethostname(buffer, sizeof buffer - 1) == 0 ? buffer : "node";
 }
 
+// What a hub answers is {"error":{"code","message","next"}}; what a proxy answers is anything.
+std::string refusal_text(const world::HttpResponse& response) {
+  const auto status = " (HTTP " + std::to_string(response.status) + ")";
+  const auto body = nlohmann::json::parse(response.body, nullptr, false);
+  if (!body.is_object() || !body.contains("error") || !body["error"].is_object())
+    return "no hub's answer, " + valid_text(response.body, 200) + status;
+  const auto field = [&](const char* name) {
+    const auto found = body["error"].find(name);
+    return found != body["error"].end() && found->is_string() ? found->get<std::string>() : std::string();
+  };
+  return field("message") + (field("next").empty() ? "" : "; " + field("next")) + status;
+}
+
 // One file says everything but the key, so that an identity is old or new and never half.
 std::string encode_identity(const Identity& identity) {
   std::string out = "node_id " + identity.node_id + "\nhub " + identity.hub_url + "\n";
   for (const std::string& key : identity.release_keys) out += "release_key " + hex_encode(key) + "\n";
+  for (const auto& [key, value] : identity.labels) out += "label " + hex_encode(key) + " " + hex_encode(value) + "\n";
   return out + "certificate\n" + identity.tls.certificate_pem + "authority\n" + identity.tls.ca_pem;
 }
 
@@ -48,6 +65,7 @@ Status save_identity(const std::string& data_dir, const Identity& identity) {
 }  // namespace
 
 Result<Identity> load_identity(const std::string& data_dir) {
+  const std::string again = ": stop the agent, remove that folder and enrol this node again with a new token";
   auto read = world::read_file(folder(data_dir) + "/identity", kFileBytesMax);
   if (!read.ok()) {
     if (read.error().code == Code::kNotFound)
@@ -60,7 +78,7 @@ Result<Identity> load_identity(const std::string& data_dir) {
   const size_t certificate = text.find("certificate\n");
   const size_t authority = text.find("authority\n");
   if (certificate == std::string::npos || authority == std::string::npos || authority < certificate)
-    return fail(Code::kCorrupt, folder(data_dir), "/identity is damaged: enrol this node again with a new token");
+    return fail(Code::kCorrupt, folder(data_dir), "/identity is damaged", again);
   for (const std::string_view line : split(std::string_view(text).substr(0, certificate), '\n')) {
     const size_t space = line.find(' ');
     if (space == std::string_view::npos) continue;
@@ -72,19 +90,25 @@ Result<Identity> load_identity(const std::string& data_dir) {
       WB_TRY(std::string raw, hex_decode(value));
       out.release_keys.push_back(std::move(raw));
     }
+    if (key == "label") {  // in hex: a label may hold any text
+      const size_t between = value.find(' ');
+      WB_TRY(std::string name, hex_decode(value.substr(0, between)));
+      WB_TRY(out.labels[name], hex_decode(between == std::string::npos ? "" : value.substr(between + 1)));
+    }
   }
   out.tls.certificate_pem = text.substr(certificate + 12, authority - certificate - 12);
   out.tls.ca_pem = text.substr(authority + 10);
-  WB_TRY(out.tls.key_pem, world::read_file(folder(data_dir) + "/key.pem", kFileBytesMax));
+  auto key_pem = world::read_file(folder(data_dir) + "/key.pem", kFileBytesMax);
+  if (!key_pem.ok())  // never kNotFound: half an identity is not the same as none
+    return fail(Code::kCorrupt, folder(data_dir), " has no usable private key (", key_pem.error().text, ")", again);
+  out.tls.key_pem = std::move(key_pem).value();
   if (out.node_id.empty() || out.hub_url.empty())
-    return fail(Code::kCorrupt, folder(data_dir),
-                "/identity names no node or hub: enrol this node again with a new token");
+    return fail(Code::kCorrupt, folder(data_dir), "/identity names no node or hub", again);
   const Status pair = world::check_pair(out.tls.certificate_pem, out.tls.key_pem);
   const auto authority_facts = world::read_certificate(out.tls.ca_pem);
   if (!pair.ok() || !authority_facts.ok())
     return fail(Code::kCorrupt, folder(data_dir), "/identity is damaged (",
-                pair.ok() ? authority_facts.error().text : pair.error().text,
-                "): remove that folder and enrol this node again with a new token");
+                pair.ok() ? authority_facts.error().text : pair.error().text, ")", again);
   return out;
 }
 
@@ -126,14 +150,14 @@ Result<Identity> enrol(const EnrolOptions& options) {
   WB_TRY(const world::HttpResponse response, world::https_call(endpoint, {ca_pem, "", ""}, std::move(request),
                                                                {kEnrolDeadlineMs, limits::kExchangeResponseBytesMax}));
   if (response.status != 200)
-    return fail(Code::kDenied, "the hub refused to enrol this node (HTTP ", std::to_string(response.status),
-                "): ", response.body.substr(0, 400));
+    return fail(Code::kDenied, "the hub refused to enrol this node: ", refusal_text(response));
   WB_TRY(const wire::EnrolResponse answer, wire::decode_enrol_response(response.body));
   reached(options.probe, AgentStep::kEnrolAnswered);
   Identity identity;
   identity.node_id = answer.node_id();
   identity.hub_url = endpoint.url();
   identity.tls = {answer.ca_pem(), answer.certificate_pem(), *key};
+  identity.labels = options.labels;
   identity.release_keys.assign(answer.release_keys().begin(), answer.release_keys().end());
   WB_CHECK(save_identity(options.data_dir, identity));
   reached(options.probe, AgentStep::kIdentityKept);

@@ -17,7 +17,8 @@ struct Identity {
   std::string node_id;
   std::string hub_url;
   world::TlsIdentity tls;
-  std::vector<std::string> release_keys;  // 32 raw bytes each, pinned at enrolment (K2)
+  std::vector<std::string> release_keys;      // 32 raw bytes each, pinned at enrolment (K2)
+  std::map<std::string, std::string> labels;  // given at enrolment; those given to `run` win over them
 };
 
 // Certificates are renewed when a third of their life is left, by the hub that issued them, for the same key.

@@ -15,6 +15,7 @@
 #include "base/bytes.h"
 #include "world/actions.h"
 #include "world/files.h"
+#include "world/log.h"
 #include "world/node_store.h"
 #include "world/pki.h"
 #include "world/slots.h"
@@ -65,6 +66,7 @@ class Runner {
   void sources_ended();
   void finish_if_stored();
   void give_up_waiting();
+  Measured measured() const { return {store_->stats(), actions_->counts()}; }
   void handle_local(world::LocalRequest&& request, const world::LocalServer::Respond& respond);
 
   void perform_one(agent::Effect&& effect);
@@ -156,8 +158,11 @@ Result<std::unique_ptr<Runner>> Runner::create(const RunOptions& options) {
     runner->fetch_client_ = std::make_unique<world::HttpsClient>(runner->io_, endpoint, runner->identity_->tls);
   }
   Runner* self = runner.get();
-  runner->actions_ =
-      std::make_unique<world::Actions>(runner->io_, runner->identity_ ? runner->identity_->node_id : "local");
+  runner->actions_ = std::make_unique<world::Actions>(
+      runner->io_, self->agent_->view().node_id, [self](bool works, const std::string& text) {
+        using Level = agent::Log::Level;
+        self->perform(agent::Log{works ? Level::kInfo : Level::kWarning, text});
+      });
   runner->sources_ = std::make_unique<Sources>(Sources::Ports{
       runner->io_,
       [self](agent::SourceBatch&& batch, Answered answered) { self->deliver(std::move(batch), std::move(answered)); },
@@ -191,7 +196,8 @@ Status Runner::open_store(Prng& prng) {
   AgentConfig config;
   config.node_id = identity_ ? identity_->node_id : "local";
   config.version = WB_VERSION;
-  config.labels = node_.labels;
+  if (identity_) config.labels = identity_->labels;
+  for (const auto& [key, value] : node_.labels) config.labels[key] = value;
   config.has_hub = identity_.has_value();
   config.read_document = [](std::string_view text) {
     return world::parse_yaml(text, "pipeline.yaml", world::process_env());
@@ -407,7 +413,10 @@ void Runner::perform(agent::Act&& effect) {
     case route::ActionKind::kStdout: return actions_->to_stdout(effect.payload);
     case route::ActionKind::kFile: return actions_->to_file(effect.action.path, effect.payload);
     case route::ActionKind::kHttp: return actions_->to_http(effect.action.url, effect.payload);
-    case route::ActionKind::kMqtt: return actions_->to_mqtt(effect.action.url, effect.action.topic, effect.payload);
+    case route::ActionKind::kMqtt: {
+      const route::Action& to = effect.action;
+      return actions_->to_mqtt({to.url, to.topic, to.qos, to.username, to.password_file, to.ca_file}, effect.payload);
+    }
   }
 }
 
@@ -483,9 +492,9 @@ void Runner::handle_local(world::LocalRequest&& request, const world::LocalServe
         {ready ? 200 : 503, "text/plain", ready ? "ready\n" : "no pipeline runs yet: waiting for a release\n"});
   }
   if (request.method == "GET" && request.path == "/v1/status")
-    return respond({200, "application/json", status_json(agent_->view(), now(), store_->stats())});
+    return respond({200, "application/json", status_json(agent_->view(), now(), measured())});
   if (request.method == "GET" && request.path == "/metrics")
-    return respond({200, "text/plain; version=0.0.4", metrics_text(agent_->view(), now(), store_->stats())});
+    return respond({200, "text/plain; version=0.0.4", metrics_text(agent_->view(), now(), measured())});
   if (request.method == "POST") {
     if (sources_->post(request, respond)) return;
     if (agent_->serving() == nullptr) {
@@ -504,6 +513,7 @@ void Runner::handle_local(world::LocalRequest&& request, const world::LocalServe
 }  // namespace
 
 int run_agent(const RunOptions& options) {
+  world::log_to_stderr("agent");
   spdlog::set_level(spdlog::level::from_str(options.node.log_level == "warning" ? "warn" : options.node.log_level));
   std::signal(SIGPIPE, SIG_IGN);
   auto runner = Runner::create(options);

@@ -6,8 +6,11 @@
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <cerrno>
 #include <chrono>
+#include <cstring>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "world/files.h"
 #include "world/mqtt_client.h"
@@ -20,6 +23,7 @@ using source::FileTail;
 using source::SourceConfig;
 
 constexpr auto kBusyPause = std::chrono::milliseconds(250);
+constexpr auto kStartPause = std::chrono::seconds(10);
 constexpr size_t kReadBytes = 256U << 10;
 
 agent::SourceBatch to_batch(source::ParseOutcome&& parsed) {
@@ -161,17 +165,22 @@ class FileInput : public Input {
       case FileTail::Action::Kind::kDone: return end();
     }
   }
-  void wait() {
-    if (!warned_ && fd_ < 0) {
-      warned_ = true;
-      ports_.log(agent::Log::Level::kInfo, "file source waits for " + config_.path + " to appear");
+  void wait(const std::string& why = "it is not there yet") {
+    if (fd_ < 0 && why != told_) {
+      told_ = why;
+      ports_.log(agent::Log::Level::kWarning, "file source waits for " + config_.path + ": " + why);
     }
     later(std::chrono::milliseconds(config_.poll_ms), [me = self()] { me->next(); });
   }
   void open_file() {
     fd_ = ::open(config_.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct stat facts {};
-    if (fd_ < 0 || ::fstat(fd_, &facts) != 0) return wait();
+    if (fd_ < 0 || ::fstat(fd_, &facts) != 0) return wait(std::strerror(errno));
+    if (S_ISDIR(facts.st_mode)) {
+      ::close(std::exchange(fd_, -1));
+      return wait("it is a folder, not a file");
+    }
+    told_.clear();
     if (tail_.opened(seen(facts)))
       stream_.resume(tail_.state().csv_header, tail_.state().rows);
     else
@@ -210,14 +219,31 @@ class FileInput : public Input {
   FileTail tail_;
   uint64_t base_ = 0;
   int fd_ = -1;
-  bool warned_ = false;
+  std::string told_;  // why it waits, as it stands in the log
 };
 
 class MqttInput : public Input {
  public:
   MqttInput(const Sources::Ports& ports, const SourceConfig& config, const Pipeline& pipeline, uint64_t epoch)
       : Input(ports, config, epoch), parser_(pipeline.parser_config(config.format)) {}
+  // A missing password or CA may be on its way to this device: tried again until it is there.
   void start() override {
+    const Status started = connect();
+    if (started.ok()) return;
+    if (!warned_)
+      ports_.log(agent::Log::Level::kError, "mqtt source " + config_.label + ": " + started.error().text +
+                                                "; it is tried again every " + std::to_string(kStartPause.count()) +
+                                                " s");
+    warned_ = true;
+    later(kStartPause, [me = std::static_pointer_cast<MqttInput>(shared_from_this())] { me->start(); });
+  }
+  void stop() override {
+    Input::stop();
+    client_.reset();
+  }
+
+ private:
+  Status connect() {
     world::MqttConfig mqtt;
     mqtt.url = (config_.tls ? "mqtts://" : "mqtt://") + config_.host + ":" + std::to_string(config_.port);
     mqtt.client_id = config_.client_id.empty() ? ports_.node_id + "-" + config_.label : config_.client_id;
@@ -228,34 +254,30 @@ class MqttInput : public Input {
     mqtt.username = config_.username;
     mqtt.ca_file = config_.ca_file;
     if (!config_.password_file.empty()) {
-      auto password = world::read_file(config_.password_file, 4'096);
-      if (!password.ok()) return ports_.log(agent::Log::Level::kError, "mqtt source: " + password.error().text);
-      mqtt.password = std::string(trim(*password));
+      WB_TRY(const std::string password, world::read_file(config_.password_file, 4'096));
+      mqtt.password = std::string(trim(password));
     }
+    mqtt.keep_alive_s = static_cast<int>(config_.keep_alive_ms / 1'000);
     const std::weak_ptr<Input> weak = shared_from_this();
-    auto client = world::MqttClient::start(
-        ports_.io, std::move(mqtt),
-        [weak](const std::string& payload, world::MqttClient::Done done) {
-          if (const auto me = std::static_pointer_cast<MqttInput>(weak.lock())) me->take(payload, std::move(done));
-        },
-        [weak, log = ports_.log, url = config_.host](bool connected, const std::string& detail) {
-          if (!weak.expired())
-            log(connected ? agent::Log::Level::kInfo : agent::Log::Level::kWarning, "mqtt " + url + ": " + detail);
-        });
-    if (!client.ok()) return ports_.log(agent::Log::Level::kError, "mqtt source: " + client.error().text);
-    client_ = std::move(client).value();
+    WB_TRY(client_, world::MqttClient::start(
+                        ports_.io, std::move(mqtt),
+                        [weak](const std::string& payload, world::MqttClient::Done done) {
+                          if (const auto me = std::static_pointer_cast<MqttInput>(weak.lock()))
+                            me->take(payload, std::move(done));
+                        },
+                        [weak, log = ports_.log, url = config_.host](bool connected, const std::string& detail) {
+                          if (!weak.expired())
+                            log(connected ? agent::Log::Level::kInfo : agent::Log::Level::kWarning,
+                                "mqtt " + url + ": " + detail);
+                        }));
+    return ok_status();
   }
-  void stop() override {
-    Input::stop();
-    client_.reset();
-  }
-
- private:
   void take(const std::string& payload, world::MqttClient::Done done) {
     if (stopped_) return;
     deliver(to_batch(parser_.parse(payload, ports_.unix_ms())), std::move(done));
   }
   source::Parser parser_;
+  bool warned_ = false;
   std::unique_ptr<world::MqttClient> client_;
 };
 
@@ -263,7 +285,9 @@ std::string answer_body(const agent::Answer& answer) {
   nlohmann::json body{{"accepted", answer.rows_accepted}, {"rejected", answer.faults_count}};
   if (answer.faults_count > 0) {
     body["errors"] = answer.faults;
-    body["next"] = "the accepted rows are kept: mend the rejected ones and send only those again";
+    body["next"] = answer.rows_accepted > 0
+                       ? "the accepted rows are kept: mend the rejected ones and send only those again"
+                       : "nothing of this request was kept: mend it and send it again";
   }
   return body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }

@@ -32,11 +32,12 @@ int64_t age_ms(Instant then, Instant now) { return then.ns < 0 ? -1 : (now.ns - 
 
 }  // namespace
 
-std::string status_json(const AgentView& view, Moment now, const world::NodeStore::Stats& store) {
+std::string status_json(const AgentView& view, Moment now, const Measured& measured) {
   Json out;
   out["node"] = view.node_id;
   out["as_of_unix_ms"] = now.unix_ms;
   out["pipeline"] = view.pipeline;
+  out["local_pipeline"] = view.local;
   Json& deploy = out["deploy"];
   deploy["phase"] = phase_name(view.deploy.phase);
   deploy["running"] = view.deploy.running_name;
@@ -77,22 +78,25 @@ std::string status_json(const AgentView& view, Moment now, const world::NodeStor
                                                                          {"evicted", lane.evicted},
                                                                          {"lost", lane.lost}};
   }
+  out["actions"] = {{"done", measured.actions.done}, {"dropped", measured.actions.dropped}};
   Json& hub = out["hub"];
+  hub["enrolled"] = view.has_hub;
   hub["connected"] = view.sync.connected;
+  hub["error"] = view.hub_error;
   hub["last_contact_ms_ago"] = age_ms(view.sync.last_answer_at, now.mono);
   hub["failures_in_row"] = view.sync.failures_in_row;
   hub["offline_ms"] = counters.offline_ms();
   Json& disk = out["store"];
-  disk["commits"] = store.commits;
-  disk["failures"] = store.failures;
-  disk["fsync_seconds"] = store.commit_seconds;
+  disk["commits"] = measured.store.commits;
+  disk["failures"] = measured.store.failures;
+  disk["fsync_seconds"] = measured.store.commit_seconds;
   disk["error"] = view.store_error;
   disk["busy_refused"] = view.busy_refused;
   out["boots"] = counters.boots();
   return out.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-std::string metrics_text(const AgentView& view, Moment now, const world::NodeStore::Stats& store) {
+std::string metrics_text(const AgentView& view, Moment now, const Measured& measured) {
   std::string out;
   const auto add = [&](const std::string& name, const char* type, const std::string& value) {
     out += "# TYPE waybill_" + name.substr(0, name.find('{')) + " " + type + "\nwaybill_" + name + " " + value + "\n";
@@ -119,9 +123,11 @@ std::string metrics_text(const AgentView& view, Moment now, const world::NodeSto
   add("outbox_records", "gauge", std::to_string(view.outbox.waiting_count));
   const int64_t oldest_ms = view.outbox.oldest_taken_unix_ms > 0 ? now.unix_ms - view.outbox.oldest_taken_unix_ms : 0;
   add("oldest_undelivered_seconds", "gauge", shortest(static_cast<double>(oldest_ms) / 1000));
+  add("actions_done_total", "counter", std::to_string(measured.actions.done));
+  add("actions_dropped_total", "counter", std::to_string(measured.actions.dropped));
   add("bytes_up_total", "counter", std::to_string(counters.bytes_up()));
-  add("fsync_seconds_total", "counter", shortest(store.commit_seconds));
-  add("commits_total", "counter", std::to_string(store.commits));
+  add("fsync_seconds_total", "counter", shortest(measured.store.commit_seconds));
+  add("commits_total", "counter", std::to_string(measured.store.commits));
   add("hub_connected", "gauge", view.sync.connected ? "1" : "0");
   return out;
 }
@@ -131,8 +137,15 @@ Result<std::string> get_local(const std::string& data_dir, const std::string& ta
   namespace asio = boost::asio;
   namespace beast = boost::beast;
   namespace http = beast::http;
-  WB_TRY(const std::string url, world::read_file(data_dir + "/local_url", 4'096));
-  WB_TRY(const std::string token, world::read_file(data_dir + "/local_token", 4'096));
+  const auto read_url = world::read_file(data_dir + "/local_url", 4'096);
+  const auto read_token = world::read_file(data_dir + "/local_token", 4'096);
+  if (!read_url.ok() || !read_token.ok())
+    return fail(
+        Code::kNotFound, read_url.ok() ? read_token.error().text : read_url.error().text,
+        ": no agent has run on this folder (or it is another user's): give the folder that it was started with, "
+        "waybill-agent status --data-dir DIR");
+  const std::string& url = *read_url;
+  const std::string& token = *read_token;
   const std::string_view authority = trim(std::string_view(url).substr(std::string_view("http://").size()));
   const size_t colon = authority.rfind(':');
   try {
@@ -150,12 +163,72 @@ Result<std::string> get_local(const std::string& data_dir, const std::string& ta
     if (response.result_int() != 200)
       return fail(Code::kDenied, "the agent answered HTTP ", std::to_string(response.result_int()));
     return std::string(response.body());
-  } catch (const std::exception& error) {
-    return fail(Code::kUnavailable, "no agent answers at ", std::string(authority), " (", error.what(),
+  } catch (const boost::system::system_error& error) {  // its what() would name a source file of the library
+    return fail(Code::kUnavailable, "no agent answers at ", std::string(authority), " (", error.code().message(),
                 "): start it with waybill-agent run --data-dir ", data_dir);
   }
 }
 }  // namespace
+
+namespace {
+
+std::string text_of(const Json& object, const char* name) { return object[name].get<std::string>(); }
+std::string count_of(const Json& object, const char* name) { return std::to_string(object[name].get<uint64_t>()); }
+
+std::string runs_line(const Json& status) {
+  const Json& deploy = status["deploy"];
+  const std::string pipeline = text_of(status, "pipeline");
+  std::string out = status["local_pipeline"].get<bool>()  ? pipeline + " (the pipeline it was started with)"
+                    : !text_of(deploy, "running").empty() ? text_of(deploy, "running")
+                    : pipeline.empty()                    ? "nothing yet"
+                                                          : pipeline + " (a first release, not committed yet)";
+  if (!status["local_pipeline"].get<bool>()) out += " · " + text_of(deploy, "phase");
+  if (!text_of(deploy, "candidate").empty()) out += " of " + text_of(deploy, "candidate");
+  if (!text_of(deploy, "waiting_for").empty()) out += " · waits: " + text_of(deploy, "waiting_for");
+  return out;
+}
+
+std::string hub_line(const Json& hub) {
+  if (!hub["enrolled"].get<bool>()) return "none: this node is not enrolled";
+  const auto contact = hub["last_contact_ms_ago"].get<int64_t>();
+  std::string out = hub["connected"].get<bool>() ? "connected" : "not connected";
+  out += contact < 0 ? ", no contact since the start" : ", last contact " + format_duration_ms(contact) + " ago";
+  if (!text_of(hub, "error").empty()) out += " · " + std::string(trim(text_of(hub, "error")));
+  return out;
+}
+
+std::string outbox_line(const Json& outbox) {
+  const auto bytes = [&](const char* name) { return format_size_bytes(outbox[name].get<int64_t>()); };
+  std::string out = count_of(outbox, "waiting") + " waiting, oldest " +
+                    format_duration_ms(outbox["oldest_ms"].get<int64_t>()) + ", " + bytes("bytes") + " of " +
+                    bytes("capacity_bytes");
+  uint64_t evicted = 0;
+  for (const Json& lane : outbox["lanes"]) evicted += lane["evicted"].get<uint64_t>();
+  if (evicted > 0) out += ", " + std::to_string(evicted) + " evicted";
+  // Less than a record is as good as nothing.
+  if (outbox["waiting"].get<uint64_t>() > 0 && outbox["budget_left_bytes"].get<uint64_t>() < 256)
+    out += " · the day's upload budget is spent: what waits goes up when the next day begins";
+  return out;
+}
+
+}  // namespace
+
+std::string status_text(const Json& status) {
+  const Json& records = status["records"];
+  std::string out = "node      " + text_of(status, "node") + "\nruns      " + runs_line(status) + "\n";
+  for (const Json& bad : status["deploy"]["quarantined"])
+    out += "refuses   " + text_of(bad, "digest").substr(0, 12) + " · " + text_of(bad, "code") + " · " +
+           text_of(bad, "reason") + "\n";
+  out += "hub       " + hub_line(status["hub"]) + "\n";
+  out += "records   " + count_of(records, "in") + " in, " + count_of(records, "scored") + " scored, " +
+         count_of(records, "decided_here") + " decided here, " + count_of(records, "rejected") + " rejected, " +
+         count_of(records, "dead_letters") + " dead letters, " + count_of(records, "lost") + " lost\n";
+  out += "outbox    " + outbox_line(status["outbox"]) + "\n";
+  const Json& actions = status["actions"];
+  if (actions["done"].get<uint64_t>() + actions["dropped"].get<uint64_t>() > 0)
+    out += "actions   " + count_of(actions, "done") + " done, " + count_of(actions, "dropped") + " dropped\n";
+  return out;
+}
 
 int print_status(const std::string& data_dir, const std::string& output) {
   const auto body = get_local(data_dir, "/v1/status");
@@ -169,27 +242,7 @@ int print_status(const std::string& data_dir, const std::string& output) {
   }
   const Json status = Json::parse(*body, nullptr, false);
   if (status.is_discarded()) return 1;
-  const auto& deploy = status["deploy"];
-  const std::string running = deploy["running"].get<std::string>();
-  const int64_t contact = status["hub"]["last_contact_ms_ago"].get<int64_t>();
-  std::printf("node      %s\n", status["node"].get<std::string>().c_str());
-  std::printf("runs      %s (%s)%s\n",
-              running.empty() ? (status["pipeline"].get<std::string>() + " (local)").c_str() : running.c_str(),
-              deploy["phase"].get<std::string>().c_str(),
-              deploy["waiting_for"].get<std::string>().empty()
-                  ? ""
-                  : (", waits: " + deploy["waiting_for"].get<std::string>()).c_str());
-  std::printf("hub       %s, last contact %s\n", status["hub"]["connected"].get<bool>() ? "connected" : "not connected",
-              contact < 0 ? "never since start" : (format_duration_ms(contact) + " ago").c_str());
-  std::printf("records   %llu in, %llu scored, %llu decided here, %llu rejected, %llu lost\n",
-              status["records"]["in"].get<unsigned long long>(), status["records"]["scored"].get<unsigned long long>(),
-              status["records"]["decided_here"].get<unsigned long long>(),
-              status["records"]["rejected"].get<unsigned long long>(),
-              status["records"]["lost"].get<unsigned long long>());
-  std::printf("outbox    %llu waiting, oldest %s, %s of %s\n", status["outbox"]["waiting"].get<unsigned long long>(),
-              format_duration_ms(status["outbox"]["oldest_ms"].get<int64_t>()).c_str(),
-              format_size_bytes(status["outbox"]["bytes"].get<int64_t>()).c_str(),
-              format_size_bytes(status["outbox"]["capacity_bytes"].get<int64_t>()).c_str());
+  std::fputs(status_text(status).c_str(), stdout);
   return 0;
 }
 

@@ -92,6 +92,7 @@ class Builder {
     if (values.has("qos")) out.qos = static_cast<int>(values.integer("qos"));
     if (values.has("username")) out.username = values.text("username");
     if (values.has("password_file")) out.password_file = values.text("password_file");
+    if (values.has("ca_file")) out.ca_file = values.text("ca_file");
     check_addresses(out, values);
     out_.action_conditions_.push_back(action_condition(*spec, out.when, values, entry->at));
     out_.actions_.push_back(std::move(out));
@@ -99,11 +100,17 @@ class Builder {
 
   void check_addresses(const Action& action, const Values& values) {
     const auto starts = [&action](std::string_view with) { return action.url.compare(0, with.size(), with) == 0; };
-    if (action.kind == ActionKind::kHttp && values.has("url") && !starts("http://") && !starts("https://"))
-      problems_.add(values.at("url"), "http.url: '" + action.url + "' must start with http:// or https://");
+    if (action.kind == ActionKind::kHttp && values.has("url") && !starts("http://"))
+      problems_.add(values.at("url"), "http.url: '" + action.url +
+                                          "' must start with http://: an action posts to a "
+                                          "service on this device or beside it, without TLS");
     if (action.kind != ActionKind::kMqtt) return;
     if (values.has("url") && !starts("mqtt://") && !starts("mqtts://"))
       problems_.add(values.at("url"), "mqtt.url: '" + action.url + "' must start with mqtt:// or mqtts://");
+    if (!action.password_file.empty() && action.username.empty())
+      problems_.add(values.at("password_file"), "mqtt.password_file: needs username");
+    if (!action.ca_file.empty() && !starts("mqtts://"))
+      problems_.add(values.at("ca_file"), "mqtt.ca_file: needs an mqtts:// url");
     if (values.has("topic") && (action.topic.empty() || action.topic.find_first_of("#+") != std::string::npos))
       problems_.add(values.at("topic"), "mqtt.topic: a topic to publish on has no wildcards and is not empty");
   }

@@ -73,6 +73,7 @@ struct Action {
   int qos = 0;                // mqtt
   std::string username;       // mqtt
   std::string password_file;  // mqtt
+  std::string ca_file;        // mqtt
 };
 
 // One performance of an action. `payload` is one JSON object without a line end.

@@ -24,7 +24,9 @@ const Spec& spec() {
                 "session name at the broker; with it the broker keeps messages while the agent is away (qos 1 and 2)"},
            {.name = "username", .summary = "user name at the broker"},
            {.name = "password_file", .summary = "file that holds the password; only with username"},
-           {.name = "ca_file", .summary = "PEM file with the CA that signed the broker's certificate; only with mqtts"},
+           {.name = "ca_file",
+            .summary = "PEM file with the CA that signed the broker's certificate (default: the CAs that the "
+                       "system trusts); only with mqtts"},
            {.name = "version",
             .summary = "MQTT protocol version; a session that outlives the connection needs 3.1.1",
             .fallback = "3.1.1",
