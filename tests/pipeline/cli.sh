@@ -39,6 +39,17 @@ expect 1 "row 2: field 'x'" "$waybill" pipeline test plain.yaml --data bad.ndjso
 expect 1 "give it with --model" "$waybill" pipeline test model.yaml --data data.csv
 expect 2 "give --format csv or --format ndjson" "$waybill" pipeline test plain.yaml --data data
 expect 2 "" "$waybill" pipeline lint
+expect 0 "warning: it has no 'source'" "$waybill" pipeline lint plain.yaml
+: >maim.wbm
+expect 0 "or write infer.model: maim, which is beside the pipeline" "$waybill" pipeline lint model.yaml
+rm maim.wbm
+: >empty.csv
+expect 1 "empty.csv" "$waybill" pipeline test plain.yaml --data empty.csv
+printf 'x;unit\n1;a\n2;b\n' >semicolons.csv
+expect 1 "seem to be split by ';'" "$waybill" pipeline test plain.yaml --data semicolons.csv
+told=$("$waybill" pipeline test plain.yaml --data semicolons.csv 2>&1 | grep -c "seem to be split")
+if [ "$told" != 1 ]; then echo "FAILED: the same reason stands there $told times"; exit 1; fi
+expect 2 "unknown command 'lnit'; did you mean 'lint'?" "$waybill" pipeline lnit plain.yaml
 expect 0 "json-schema.org" "$waybill" pipeline schema
 expect 0 "### low_confidence" "$waybill" pipeline reference
 echo "ok"

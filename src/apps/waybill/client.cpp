@@ -1,6 +1,7 @@
 #include "apps/waybill/client.h"
 
 #include <CLI/CLI.hpp>
+#include <cstdlib>
 
 #include "apps/waybill/commands.h"
 #include "apps/waybill/output.h"
@@ -37,6 +38,20 @@ void check_validity(const std::string& folder, const std::string& certificate_pe
                                       "; start the hub again: it renews DATA_DIR/admin, then copy that folder here"};
 }
 
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+// What the flags leave open. A data folder given as a flag names hub and credential: then the environment has no say.
+HubOptions with_environment(HubOptions options) {
+  if (!options.data_dir.empty()) return options;
+  if (options.hub.empty()) options.hub = environment("WAYBILL_HUB");
+  if (options.credentials.empty()) options.credentials = environment("WAYBILL_CREDENTIALS");
+  if (options.credentials.empty()) options.data_dir = environment("WAYBILL_DATA_DIR");
+  return options;
+}
+
 std::string failure_text(const HttpRequest& request, const HttpResponse& response) {
   const Json body = Json::parse(response.body, nullptr, false);
   const std::string where = " (" + request.method + " " + request.target + ": " + std::to_string(response.status) + ")";
@@ -51,18 +66,37 @@ std::string failure_text(const HttpRequest& request, const HttpResponse& respons
 }  // namespace
 
 void add_hub_options(CLI::App& app, HubOptions& options) {
-  app.add_option("--hub", options.hub, "address of the hub, https://host:port")->envname("WAYBILL_HUB")->group("Hub");
-  app.add_option("--credentials", options.credentials, "folder with the admin credential")
-      ->envname("WAYBILL_CREDENTIALS")
-      ->group("Hub");
-  app.add_option("--data-dir", options.data_dir, "on the hub's own machine: its data folder")
-      ->envname("WAYBILL_DATA_DIR")
-      ->group("Hub");
+  auto* hub = app.add_option("--hub", options.hub, "address of the hub, https://host:port (or WAYBILL_HUB)");
+  auto* credentials =
+      app.add_option("--credentials", options.credentials, "folder with the admin credential (or WAYBILL_CREDENTIALS)");
+  auto* data_dir =
+      app.add_option("--data-dir", options.data_dir, "on the hub's own machine: its data folder (or WAYBILL_DATA_DIR)");
+  hub->group("Hub");
+  credentials->group("Hub");
+  data_dir->group("Hub")->excludes(hub)->excludes(credentials);
 }
 
-AdminClient::AdminClient(const HubOptions& options) {
+std::string hub_to_fill_in() {
+  const bool named = !environment("WAYBILL_DATA_DIR").empty() || !environment("WAYBILL_CREDENTIALS").empty();
+  return named ? "" : " --data-dir HUB_FOLDER";
+}
+
+std::string HubOptions::given() const {
+  std::string out;
+  if (!hub.empty()) out += " --hub " + hub;
+  if (!credentials.empty()) out += " --credentials " + credentials;
+  if (!data_dir.empty()) out += " --data-dir " + data_dir;
+  return out;
+}
+
+AdminClient::AdminClient(const HubOptions& flags) {
+  const HubOptions options = with_environment(flags);
   std::string folder = options.credentials;
   if (folder.empty() && !options.data_dir.empty()) folder = options.data_dir + "/admin";
+  if (folder.empty() && !options.hub.empty())
+    throw Exit{kBadConfiguration, "no credentials given for " + options.hub +
+                                      "; copy DATA_DIR/admin from the hub's machine, and give that folder with "
+                                      "--credentials DIR or WAYBILL_CREDENTIALS"};
   if (folder.empty())
     throw Exit{kBadConfiguration,
                "no hub given; on the hub's own machine add --data-dir DIR, elsewhere --credentials DIR (a copy of "
@@ -81,7 +115,10 @@ AdminClient::AdminClient(const HubOptions& options) {
 
 HttpResponse AdminClient::call(const HttpRequest& request, world::CallLimits limits) {
   const auto response = world::https_call(endpoint_, identity_, request, limits);
+  if (!response.ok() && response.error().code == Code::kUnavailable)
+    throw Unreachable{{kFailed, response.error().text}};
   if (!response.ok()) throw Exit{kFailed, response.error().text};
+  if (response->status == 503) throw Unreachable{{kFailed, failure_text(request, *response)}};
   if (response->status >= 400) throw Exit{kFailed, failure_text(request, *response)};
   return *response;
 }

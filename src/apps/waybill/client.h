@@ -3,7 +3,8 @@
 // turns every failure into an Exit whose text says what happened and what to do next.
 //
 // Where the hub is: --hub URL and --credentials DIR (cert.pem, key.pem, ca.pem, hub_url), or WAYBILL_HUB and
-// WAYBILL_CREDENTIALS, or on the hub's own machine --data-dir D, which means D/admin. Flags win over the environment.
+// WAYBILL_CREDENTIALS, or on the hub's own machine --data-dir D, which means D/admin. Flags win over the environment:
+// a folder given as a flag is used whatever the environment says; --data-dir beside --hub or --credentials is an error.
 
 #include <nlohmann/json.hpp>
 #include <string>
@@ -21,7 +22,10 @@ struct HubOptions {
   std::string hub;
   std::string credentials;
   std::string data_dir;
+  std::string given() const;  // "" or " --data-dir DIR …": what a next command needs to find the same hub
 };
+// For a next command after one that needed no hub: "" if the environment names one, else " --data-dir HUB_FOLDER".
+std::string hub_to_fill_in();
 void add_hub_options(CLI::App& app, HubOptions& options);
 
 class AdminClient {

@@ -32,5 +32,6 @@ struct Exit {
   int code = kFailed;
   std::string message;  // what happened, where, what to do next; empty if it was printed already
 };
+struct Unreachable : Exit {};  // no answer came: the same call may work later
 
 }  // namespace wb::cli

@@ -19,17 +19,19 @@ class CsvParser {
   Status run() {
     if (text_.starts_with("\xEF\xBB\xBF")) at_ = 3;  // what spreadsheets put in front
     std::vector<std::string_view> row;
-    for (size_t number = 1; at_ < text_.size(); ++number) {
+    // Rows are counted as a source counts them: from the first one below the header, without the blank lines.
+    for (size_t number = 0; at_ < text_.size();) {
       row.clear();
       WB_CHECK(read_row(number, row));
       if (row.size() == 1 && row[0].empty()) continue;  // a blank line
+      ++number;
       if (table_.header_.empty()) {
         WB_CHECK(take_header(row));
         continue;
       }
       if (row.size() != table_.header_.size()) {
-        return fail(Code::kInvalid, table_.name_, ": row ", std::to_string(number), " has ", std::to_string(row.size()),
-                    " cells, the header has ", std::to_string(table_.header_.size()));
+        return fail(Code::kInvalid, table_.name_, ": row ", std::to_string(number - 1), " has ",
+                    std::to_string(row.size()), " cells, the header has ", std::to_string(table_.header_.size()));
       }
       table_.cells_.insert(table_.cells_.end(), row.begin(), row.end());
     }
@@ -129,7 +131,7 @@ std::optional<size_t> CsvTable::column(std::string_view name) const {
 }
 
 std::string CsvTable::place(size_t row, size_t column) const {
-  return name_ + ": row " + std::to_string(row + 2) + ", column '" + header_[column] + "'";
+  return name_ + ": row " + std::to_string(row + 1) + ", column '" + header_[column] + "'";
 }
 
 Result<std::vector<float>> CsvTable::numbers(size_t column) const {

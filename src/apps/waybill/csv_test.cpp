@@ -28,15 +28,16 @@ TEST(Csv, LastRowNeedsNoLineEnd) {
 }
 
 TEST(Csv, ComplaintsNameRowAndColumn) {
-  EXPECT_EQ(refusal("a,b\n1,2\n1\n"), "x.csv: row 3 has 1 cells, the header has 2");
+  EXPECT_EQ(refusal("a,b\n1,2\n1\n"), "x.csv: row 2 has 1 cells, the header has 2");
+  EXPECT_EQ(refusal("\n\na,b\n\n1,2\n\n1\n"), "x.csv: row 2 has 1 cells, the header has 2");
   EXPECT_EQ(refusal("a,a\n"), "x.csv: header, column 2: the name 'a' stands twice");
   EXPECT_NE(refusal("a,,b\n").find("column 2: the name is empty"), std::string::npos);
-  EXPECT_NE(refusal("a\n\"open\n").find("row 2, cell 1: the quote is never closed"), std::string::npos);
+  EXPECT_NE(refusal("a\n\"open\n").find("row 1, cell 1: the quote is never closed"), std::string::npos);
   EXPECT_NE(refusal("a\n\"x\"y\n").find("text after the closing quote"), std::string::npos);
   EXPECT_NE(refusal("").find("the file is empty"), std::string::npos);
   const CsvTable table = std::move(CsvTable::parse("a,b\n1,2\n3,x\n5,1e99\n", "x.csv")).value();
   EXPECT_TRUE(table.numbers(0).ok());
-  EXPECT_EQ(table.numbers(1).error().text, "x.csv: row 3, column 'b': 'x' is not a number");
+  EXPECT_EQ(table.numbers(1).error().text, "x.csv: row 2, column 'b': 'x' is not a number");
 }
 
 TEST(Csv, NumbersKnowMissingAndRefuseInfinity) {
@@ -45,7 +46,7 @@ TEST(Csv, NumbersKnowMissingAndRefuseInfinity) {
   EXPECT_EQ(a[0], 1.5F);
   EXPECT_TRUE(std::isnan(a[1]) && std::isnan(a[2]));
   EXPECT_TRUE(table.numbers(1).ok());
-  EXPECT_NE(table.numbers(2).error().text.find("row 2, column 'c': 'inf' is not a finite"), std::string::npos);
+  EXPECT_NE(table.numbers(2).error().text.find("row 1, column 'c': 'inf' is not a finite"), std::string::npos);
 }
 
 TEST(Csv, FieldsAreQuotedOnlyWhenTheyMust) {

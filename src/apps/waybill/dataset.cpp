@@ -57,7 +57,9 @@ void show(const DatasetCommand& command) {
   print_detail(fleet, {{"seen on nodes", "/counters/records_in"},
                        {"bytes seen", "/counters/bytes_seen", As::kBytes},
                        {"bytes up", "/counters/bytes_up", As::kBytes},
-                       {"heard now / earlier / never", "/heard", As::kLabels}});
+                       {"nodes heard now", "/heard/now"},
+                       {"nodes heard earlier", "/heard/earlier"},
+                       {"nodes never heard", "/heard/never"}});
   print_list(command.format, fleet["counters"], "rules",
              {{"RULE", "/rule"}, {"SELECTED", "/selected"}, {"UPLOADED", "/uploaded"}, {"EVICTED", "/evicted"}}, "");
 }
@@ -137,7 +139,8 @@ void add_dataset(CLI::App& app) {
   auto* export_verb = noun->add_subcommand("export", "write the records as CSV or NDJSON");
   add_hub_options(*export_verb, command->hub);
   export_verb->add_option("pipeline", command->pipeline, "pipeline name")->required();
-  export_verb->add_option("-o,--out", command->file, "file to write; standard output if left out");
+  export_verb->add_option("-o,--out", command->file, "file to write; standard output if left out")
+      ->check(an_output_file());
   export_verb->add_option("--format", command->rows_format, "csv or ndjson")
       ->check(CLI::IsMember({"csv", "ndjson"}))
       ->capture_default_str();

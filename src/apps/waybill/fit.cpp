@@ -4,8 +4,10 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <bit>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <cstring>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -102,7 +104,7 @@ size_t require_equal_margins(const Booster& booster, const engine::Model& model,
   for (size_t i = 0; i < ours.size(); ++i) {
     if (std::bit_cast<uint32_t>(ours[i]) != std::bit_cast<uint32_t>(theirs[i])) {
       throw Exit{kFailed, "margins equal XGBoost's bit for bit: no, row " +
-                              std::to_string(i / model.outputs_count() + 2) + " of the data differs (" +
+                              std::to_string(i / model.outputs_count() + 1) + " of the data differs (" +
                               shortest(ours[i]) + " against " + shortest(theirs[i]) +
                               "). No model was written; this is a fault of Waybill, please report it with the data"};
     }
@@ -136,7 +138,16 @@ void complete(engine::PlainModel& plain, const Booster& booster, const Dataset& 
                  {"train_rows", std::to_string(train.rows_count())}};
 }
 
+// Said before an hour of training, not after it.
+void require_writable(const std::string& path) {
+  const size_t slash = path.find_last_of('/');
+  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  if (::access(folder.c_str(), W_OK | X_OK) != 0)
+    throw Exit{kFailed, path + " cannot be written: " + folder + ": " + std::strerror(errno)};
+}
+
 FitReport fit(const FitOptions& options) {
+  require_writable(options.model);
   const CsvTable table = or_exit(CsvTable::read(options.data));
   const Dataset data = or_exit(make_dataset(table, options.columns));
   const Split split = split_rows(data, options.holdout, options.train.seed);
@@ -282,7 +293,7 @@ void add_fit(CLI::App& app) {
   CLI::App* command = app.add_subcommand("fit", "Train a model on a CSV file and write a model package");
   command->add_option("data", options->data, "CSV file; the first row names the columns")->required();
   command->add_option("--target", options->columns.target, "column to learn")->required();
-  command->add_option("-o,--model", options->model, "package to write (.wbm)")->required();
+  command->add_option("-o,--model", options->model, "package to write (.wbm)")->required()->check(an_output_file());
   command->add_option("--task", options->task, "what the target is; auto: text or few whole numbers are classes")
       ->check(CLI::IsMember({"auto", "classification", "regression"}))
       ->capture_default_str();

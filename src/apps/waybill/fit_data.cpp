@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/prng.h"
+#include "base/utf8.h"
 
 namespace wb::cli {
 namespace {
@@ -48,6 +49,9 @@ Result<std::vector<std::string>> distinct_values(const CsvTable& table, size_t c
     if (is_missing_cell(value)) {
       return fail(Code::kInvalid, table.place(row, column), ": the target is missing; remove the row or fill it in");
     }
+    if (utf8_fault(value))
+      return fail(Code::kInvalid, table.place(row, column), ": the label '", valid_text(value, 40),
+                  "' is not UTF-8; save the file as UTF-8");
     if (!seen.contains(value)) seen.emplace(value, seen.size());
   }
   std::vector<std::string> values;
@@ -102,6 +106,7 @@ Status set_features(const CsvTable& table, const std::vector<bool>& taken, Datas
     if (taken[column]) continue;
     auto values = table.numbers(column);
     if (!values.ok()) {
+      if (!values.error().text.ends_with("is not a number")) return values.error();
       return Error{
           values.error().code,
           values.error().text + "; features are numbers: leave the column out with --drop " + table.header()[column]};

@@ -47,11 +47,11 @@ TEST(FitData, RefusalsSayWhatToDo) {
   EXPECT_NE(
       refusal(table, {.target = "speed", .task = Task::kRegression})
           .find(
-              "row 2, column 'text': 't' is not a number; features are numbers: leave the column out with --drop text"),
+              "row 1, column 'text': 't' is not a number; features are numbers: leave the column out with --drop text"),
       std::string::npos);
   EXPECT_EQ(refusal(table, {.target = "speed", .drop = {"text"}}), "");
   EXPECT_NE(refusal(table, {.target = "speed", .weight = "weight", .drop = {"text"}})
-                .find("row 2, column 'weight': a weight must be above 0"),
+                .find("row 1, column 'weight': a weight must be above 0"),
             std::string::npos);
   EXPECT_NE(refusal(table, {.target = "speed", .drop = {"text", "same", "weight"}}).find("no feature column is left"),
             std::string::npos);
@@ -59,7 +59,7 @@ TEST(FitData, RefusalsSayWhatToDo) {
       "x,y", [](int i) { return std::to_string(i) + ",1"; }, 19);
   EXPECT_NE(refusal(few, {.target = "y"}).find("19 rows of data; at least 20 are needed"), std::string::npos);
   const CsvTable hole = table_of("x,y", [](int i) { return std::to_string(i) + (i == 5 ? "," : i < 3 ? ",a" : ",b"); });
-  EXPECT_NE(refusal(hole, {.target = "y"}).find("row 7, column 'y': the target is missing"), std::string::npos);
+  EXPECT_NE(refusal(hole, {.target = "y"}).find("row 6, column 'y': the target is missing"), std::string::npos);
 }
 
 TEST(FitData, SplitIsStratifiedSeededAndComplete) {

@@ -1,9 +1,9 @@
 // waybill hub: the control plane in one process. --data-dir is its only required flag; the first start makes the CA and
 // the admin credential and says what to do next.
-#include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 #include <CLI/CLI.hpp>
+#include <boost/asio/ip/address.hpp>
 
 #include <cstdio>
 #include <memory>
@@ -13,7 +13,9 @@
 #include "apps/waybill/hub_service.h"
 #include "apps/waybill/output.h"
 #include "base/bytes.h"
+#include "hub/registry/registry.h"
 #include "world/https_client.h"
+#include "world/log.h"
 
 namespace wb::cli {
 
@@ -46,9 +48,12 @@ std::vector<std::string> names_of(const HubCommand& command, const std::string& 
 std::pair<std::string, uint16_t> listen_of(const std::string& text) {
   const bool any_port = text.ends_with(":0");
   const auto endpoint = world::parse_endpoint(std::string_view(text).substr(0, text.size() - (any_port ? 2 : 0)));
-  if (!endpoint.ok())
-    throw Exit{kUsage,
-               "--listen '" + text + "' is not an address and port; write it as 127.0.0.1:7443 or 0.0.0.0:7443"};
+  boost::system::error_code no_address;
+  if (endpoint.ok()) boost::asio::ip::make_address(endpoint->host, no_address);
+  if (!endpoint.ok() || no_address)
+    throw Exit{kUsage, "--listen '" + text +
+                           "' is not an IP address of this machine and a port; write it as 127.0.0.1:7443 or "
+                           "0.0.0.0:7443"};
   return {endpoint->host, any_port ? uint16_t{0} : endpoint->port};
 }
 
@@ -67,12 +72,25 @@ size_t connections_possible(size_t wanted) {
   return possible;
 }
 
-void print_next_steps(const HubHome& home, const std::string& url) {
+// A start that failed after it had made the folder is no reason to say less at the next.
+Result<bool> has_nodes(world::SqliteRows& rows) {
+  WB_CHECK(rows.begin());
+  bool any = false;
+  hub::each_node(rows, "", [&](const hub::pb::Node&) {
+    any = true;
+    return false;
+  });
+  rows.rollback();
+  return any;
+}
+
+void print_next_steps(const HubHome& home, const std::string& url, bool has_nodes) {
   std::printf("hub ready at %s · data %s · CA pin %s\n", url.c_str(), home.folder.c_str(),
               home.authority.pin().c_str());
-  if (home.first_start) {
+  if (!has_nodes) {
     const char* folder = home.folder.c_str();
-    std::printf("first start: made the CA and the admin credential in %s/admin\n", folder);
+    std::printf("%s the CA and the admin credential in %s/admin; no node is enrolled yet\n",
+                home.first_start ? "first start: made" : "found", folder);
     std::printf(
         "next, on this machine (first the key that signs releases: a node pins the trusted keys when it enrols):\n");
     std::printf("  waybill release key create --out publisher.key\n");
@@ -86,12 +104,13 @@ void print_next_steps(const HubHome& home, const std::string& url) {
 }
 
 void run_hub(const HubCommand& command, HubProbe* probe) {
-  spdlog::set_default_logger(spdlog::stderr_color_mt("hub"));
+  world::log_to_stderr("hub");
   const auto [address, port] = listen_of(command.listen);
   const std::vector<std::string> names = names_of(command, address);
   HubHome home = value_or_exit(open_hub_home(command.data_dir, names, unix_ms_now() / 1'000, probe), kFailed);
   auto rows = value_or_exit(world::SqliteRows::open(home.folder + "/hub.db"), kFailed);
   reached(probe, HubPoint::kDatabaseOpened);
+  const bool enrolled = value_or_exit(has_nodes(*rows), kFailed);
   hub::HubConfig config;
   config.ca_pin = home.authority.pin();
   HubService service(config, std::move(rows), home.authority, probe);
@@ -107,7 +126,7 @@ void run_hub(const HubCommand& command, HubProbe* probe) {
   value_or_exit(write_hub_url(home, url, probe), kFailed);
   reached(probe, HubPoint::kUrlKept);
   server->stop_on_signals();
-  print_next_steps(home, url);
+  print_next_steps(home, url, enrolled);
   server->run();
   spdlog::info("stopped");
 }

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
 #include <ctime>
 #include <memory>
 #include <thread>
@@ -125,6 +127,53 @@ TEST_F(RunningHub, ANodeRenewsItsCertificateForTheSameKey) {
   admin().post("/v1/nodes/gw-1/revoke", Json::object());
   EXPECT_EQ(world::https_call(endpoint_, after->tls, agentapp::renewal_request(*after).value(), {})->status,
             403);  // I4
+}
+
+// Labels given at enrolment are the node's own: kept with its identity, known to the hub before the first exchange, and
+// the operator's win.
+TEST_F(RunningHub, LabelsGivenAtEnrolmentAreKept) {
+  const std::string data_dir = folder_.path("node");
+  const std::string token = "wb1-" + new_secret() + "-" + home_->authority.pin();
+  const std::map<std::string, std::string> labels = {{"site", "lyon"}, {"note", "two\nlines"}, {"empty", ""}};
+  const auto made = agentapp::enrol({data_dir, endpoint_.url(), token, "gw-1", labels});
+  ASSERT_TRUE(made.ok()) << made.error().text;
+  EXPECT_EQ(made->labels, labels);
+  EXPECT_EQ(agentapp::load_identity(data_dir)->labels, labels);
+  const auto at_hub = [&] { return admin().get("/v1/nodes/gw-1")["labels"]; };
+  EXPECT_EQ(at_hub()["site"], "lyon");
+  EXPECT_EQ(at_hub()["note"], "two\nlines");
+  admin().patch("/v1/nodes/gw-1/labels", {{"site", "oslo"}});
+  EXPECT_EQ(at_hub()["site"], "oslo");
+}
+
+// Half an identity is not the same as none: with a pipeline of its own the agent would otherwise start as another node.
+TEST_F(RunningHub, HalfAnIdentityIsAnErrorThatSaysWhatToDo) {
+  const std::string data_dir = folder_.path("node");
+  const std::string token = "wb1-" + new_secret() + "-" + home_->authority.pin();
+  ASSERT_TRUE(agentapp::enrol({data_dir, endpoint_.url(), token, "gw-1", {}}).ok());
+  ASSERT_EQ(::unlink((data_dir + "/identity/key.pem").c_str()), 0);
+  const auto half = agentapp::load_identity(data_dir);
+  ASSERT_FALSE(half.ok());
+  EXPECT_EQ(half.error().code, Code::kCorrupt);
+  EXPECT_NE(half.error().text.find("enrol this node again with a new token"), std::string::npos) << half.error().text;
+}
+
+TEST_F(RunningHub, ARefusedEnrolmentSaysWhyInWords) {
+  const std::string token = "wb1-" + std::string(32, 'a') + "-" + home_->authority.pin();
+  const auto refused = agentapp::enrol({folder_.path("node"), endpoint_.url(), token, "gw-1", {}});
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().text.find('{'), std::string::npos) << refused.error().text;
+  EXPECT_NE(refused.error().text.find("not known here; create a new one with `waybill node token create`"),
+            std::string::npos)
+      << refused.error().text;
+}
+
+TEST_F(RunningHub, ADataFolderOnTheCommandLineBeatsTheEnvironment) {
+  ::setenv("WAYBILL_CREDENTIALS", "/nonexistent/admin", 1);
+  ::setenv("WAYBILL_HUB", "https://127.0.0.1:1", 1);
+  EXPECT_TRUE(admin().get("/v1/nodes")["nodes"].empty());
+  ::unsetenv("WAYBILL_CREDENTIALS");
+  ::unsetenv("WAYBILL_HUB");
 }
 
 TEST_F(RunningHub, HoldsALongPollUntilItStops) {

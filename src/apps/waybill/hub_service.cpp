@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "apps/waybill/output.h"
+#include "base/utf8.h"
 
 namespace wb::cli {
 
@@ -17,6 +18,7 @@ using world::Peer;
 using world::ServerCall;
 
 constexpr size_t kJsonBytesMax = 64U << 10;
+constexpr size_t kRefusedNodesMax = 10'000;
 constexpr size_t kEntropyBytes = 32;
 constexpr const char* kRetryAfter = "2";
 constexpr std::string_view kExchangePath = "/v1/exchange";
@@ -121,10 +123,21 @@ hub::Response HubService::enrol(Moment now, const hub::IssueCertificate& issue) 
   return hub::finish_enrol(hub_, *rows_, now, issue, facts->serial, *certificate, authority_.certificate_pem());
 }
 
+// A revoked or unknown node calls for ever: once in the log, and again only after it was let in between.
+void HubService::note_refusal(const hub::Caller& caller, const hub::Response& response) {
+  if (caller.kind != hub::Caller::Kind::kNode) return;
+  if (response.status < 300 && !refused_nodes_.empty()) refused_nodes_.erase(caller.id);
+  if (response.status != 403 || refused_nodes_.contains(caller.id)) return;
+  if (refused_nodes_.size() >= kRefusedNodesMax) refused_nodes_.clear();
+  refused_nodes_.insert(caller.id);
+  spdlog::warn("refused a call of {}: {}", valid_text(caller.id, 80), valid_text(response.body, 300));
+}
+
 hub::Response HubService::answer(Moment now, ServerCall& call) {
   const hub::Caller caller = caller_of(call.peer);
   if (call.resumed) return hub::resume(hub_, *rows_, now, caller);
   hub::Response response = hub::handle(hub_, *rows_, now, caller, request_of(call.request));
+  note_refusal(caller, response);
   if (response.issue.has_value()) return enrol(now, *response.issue);
   return response;
 }

@@ -4,6 +4,7 @@
 // signing.
 
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,12 +36,14 @@ class HubService final : public world::Service {
   bool begin();
   bool commit();
   void note_fault(const Error& error);
+  void note_refusal(const hub::Caller& caller, const hub::Response& response);
 
   hub::Hub hub_;
   std::unique_ptr<world::SqliteRows> rows_;
   const world::CertificateAuthority& authority_;
   HubProbe* const probe_;
   uint64_t faults_count_ = 0;
+  std::set<std::string, std::less<>> refused_nodes_;  // told of already; at most kRefusedNodesMax
 };
 
 }  // namespace wb::cli

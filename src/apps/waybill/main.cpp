@@ -1,11 +1,14 @@
 // waybill: everything a person runs. Noun then verb; exit codes 0 ok, 1 failed, 2 usage, 78 bad configuration.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 
+#include "apps/usage.h"
 #include "apps/waybill/commands.h"
 
 int main(int argc, char** argv) {
-  CLI::App app{"Waybill: moves small models out to fleets of devices and brings back only the data worth having."};
+  CLI::App app{"Waybill: moves small models out to fleets of devices and brings back only the data worth having.",
+               "waybill"};
   app.set_version_flag("--version", std::string("waybill ") + WB_VERSION);
   app.require_subcommand(1);
 #ifndef WB_ONLY_SIM  // the determinism gate builds only the simulator, under every compiler
@@ -25,9 +28,11 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : wb::cli::kUsage;
+    return wb::end_of_parsing(app, error, argc, argv, wb::cli::kUsage);
   } catch (const wb::cli::Exit& exit) {
-    if (!exit.message.empty()) std::fprintf(stderr, "waybill: %s\n", exit.message.c_str());
+    std::string message = exit.message;
+    std::replace(message.begin(), message.end(), '\0', '?');  // a NUL in some file would cut it short
+    if (!message.empty()) std::fprintf(stderr, "waybill: %s\n", message.c_str());
     return exit.code;
   }
   return 0;

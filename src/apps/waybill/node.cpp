@@ -69,7 +69,14 @@ void list(const NodeCommand& command) {
                                           {"UP", "/counters/bytes_up", As::kBytes},
                                           {"LOST", "/counters/lost"},
                                           {"LABELS", "/labels", As::kLabels}};
-  print_list(command.format, all, "nodes", columns, "no node is enrolled; next: waybill node token create");
+  if (command.format == Format::kTable)
+    for (Json& node : all["nodes"])
+      if (node.value("revoked", false)) node["phase"] = "revoked";
+  const std::string nobody = command.selector == "all"
+                                 ? "no node is enrolled; next: waybill node token create" + command.hub.given()
+                                 : "no node matches '" + command.selector + "'; waybill node list" +
+                                       command.hub.given() + " shows all nodes and their labels";
+  print_list(command.format, all, "nodes", columns, nobody);
 }
 
 void show(const NodeCommand& command) {

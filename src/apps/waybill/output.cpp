@@ -70,9 +70,20 @@ void append_yaml(std::string& out, const Json& value, size_t indent) {
 void add_output_option(CLI::App& app, Format& format) {
   static const std::vector<std::pair<std::string, Format>> kNames = {
       {"table", Format::kTable}, {"json", Format::kJson}, {"yaml", Format::kYaml}};
-  app.add_option("--output", format, "table, json or yaml")
+  // In verbs that write a file, -o is that file's already.
+  const char* names = app.get_option_no_throw("-o") == nullptr ? "-o,--output" : "--output";
+  app.add_option(names, format, "table, json or yaml")
       ->transform(CLI::CheckedTransformer(kNames).description("table|json|yaml"))
       ->default_str("table");
+}
+
+CLI::Validator an_output_file() {
+  return CLI::Validator(
+      [](const std::string& path) {
+        if (path != "json" && path != "yaml" && path != "table") return std::string();
+        return "here -o names a file, and '" + path + "' is a format: give a path such as ./" + path;
+      },
+      "");
 }
 
 std::string TextTable::text() const {

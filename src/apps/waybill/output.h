@@ -10,13 +10,15 @@
 
 namespace CLI {
 class App;
-}
+class Validator;
+}  // namespace CLI
 
 namespace wb::cli {
 
 enum class Format : uint8_t { kTable, kJson, kYaml };
-// -o is taken by --out of some verbs, so the short form is left out.
 void add_output_option(CLI::App& app, Format& format);
+// For verbs that write a file, where -o names that file: refuses "json", "yaml" and "table".
+CLI::Validator an_output_file();
 
 // Columns as wide as their widest cell, two spaces between; no colours, so that it can be piped.
 class TextTable {

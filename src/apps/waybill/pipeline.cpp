@@ -4,12 +4,15 @@
 
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <memory>
+#include <utility>
 
 #include "apps/waybill/commands.h"
 #include "apps/waybill/pipeline_docs.h"
+#include "base/bytes.h"
 #include "edge/agent/pipeline.h"
 #include "world/files.h"
 #include "world/yaml.h"
@@ -36,6 +39,11 @@ struct Loaded {
   std::string model_bytes;  // "" = not at hand
 };
 
+std::string folder_of(const Options& options) {
+  const size_t slash = options.file.find_last_of('/');
+  return slash == std::string::npos ? "" : options.file.substr(0, slash + 1);
+}
+
 // --model, else a file beside the pipeline: <name>.wbm or <name>.
 Loaded load(const Options& options) {
   auto document = world::load_yaml(options.file, world::process_env());
@@ -49,8 +57,7 @@ Loaded load(const Options& options) {
     return out;
   }
   out.model_name = *name;
-  const size_t slash = options.file.find_last_of('/');
-  const std::string folder = slash == std::string::npos ? "" : options.file.substr(0, slash + 1);
+  const std::string folder = folder_of(options);
   std::string path = options.model;
   if (path.empty())
     for (const std::string& candidate : {folder + *name + ".wbm", folder + *name})
@@ -60,6 +67,17 @@ Loaded load(const Options& options) {
   if (!bytes.ok()) throw Exit{kFailed, bytes.error().text};
   out.model_bytes = std::move(*bytes);
   return out;
+}
+
+// ", or name 'pump', which is beside it" if a package there has nearly this name.
+std::string nearest_model(const Options& options, const std::string& name) {
+  std::vector<std::string> names;
+  std::error_code ignored;
+  const std::string folder = folder_of(options);
+  for (const auto& entry : std::filesystem::directory_iterator(folder.empty() ? "." : folder, ignored))
+    if (entry.path().extension() == ".wbm") names.push_back(entry.path().stem().string());
+  const auto near = nearest(name, names);
+  return near ? ", or write infer.model: " + *near + ", which is beside the pipeline" : "";
 }
 
 Result<Pipeline> build(const Loaded& loaded, const Options& options, bool allow_missing, Problems& problems) {
@@ -98,7 +116,10 @@ void lint(const Options& options) {
   const Pipeline pipeline = build_or_exit(loaded, options, true);
   std::printf("%s: ok: %s\n", options.file.c_str(), summary_of(pipeline).c_str());
   for (const std::string& sentence : pipeline.unchecked())
-    std::printf("%s: not checked: %s. Give it with --model FILE.\n", options.file.c_str(), sentence.c_str());
+    std::printf("%s: not checked: %s. Give it with --model FILE%s.\n", options.file.c_str(), sentence.c_str(),
+                nearest_model(options, loaded.model_name).c_str());
+  if (pipeline.sources().empty())
+    std::printf("%s: warning: it has no 'source': an agent that runs it takes nothing in\n", options.file.c_str());
 }
 
 source::Format format_of(const Options& options) {
@@ -145,7 +166,9 @@ class Trial {
   void take(source::ParseOutcome outcome) {
     faults_ += outcome.faults_count;
     for (const source::RowFault& fault : outcome.faults) {
-      if (++faults_shown_ <= kFaultsShownMax)
+      const std::string reason = fault.text.substr(std::min(fault.text.find(": "), fault.text.size()));
+      // One bad header makes every row bad: a reason is told once in a row, and all are counted at the end.
+      if (reason != std::exchange(last_reason_, reason) && ++faults_shown_ <= kFaultsShownMax)
         std::fprintf(stderr, "%s: %s\n", options_.data.c_str(), fault.text.c_str());
       if (const auto offer = counted_.dead_letter(fault.raw, fault.text, now_ms_)) add(*offer);
     }
@@ -200,6 +223,7 @@ class Trial {
       std::fprintf(stderr, "  %.2f%% of the bytes that sending everything would take; budget a day: %s\n",
                    100.0 * static_cast<double>(bytes_sent) / static_cast<double>(bytes_seen_),
                    counted_.uploads() ? format_size_bytes(counted_.budget_bytes_per_day()).c_str() : "nothing is sent");
+    if (rows_ + faults_ == 0) throw Exit{kFailed, options_.data + ": there is no record in it: nothing was tried"};
     if (faults_ > 0) throw Exit{kFailed, options_.data + ": rows that could not be read: " + std::to_string(faults_)};
   }
 
@@ -209,6 +233,7 @@ class Trial {
   Pipeline counted_;
   source::Stream stream_;
   int64_t now_ms_ = 0;
+  std::string last_reason_;
   uint64_t faults_ = 0, faults_shown_ = 0, shown_ = 0;
   uint64_t rows_ = 0, filtered_ = 0, late_ = 0, kept_ = 0, acts_ = 0, bytes_seen_ = 0;
   std::map<Rule, std::pair<uint64_t, uint64_t>> by_rule_;

@@ -51,9 +51,9 @@ void create_key(const Options& options) {
   or_exit(written);
   std::printf(
       "private key  %s (keep it: whoever has it can release)\npublic key   %s\nkey id       %s\n"
-      "next: waybill release key trust %s\n",
+      "next: waybill release key trust %s%s\n",
       options.out.c_str(), hex_encode(public_key).c_str(), wire::key_id(public_key).c_str(),
-      hex_encode(public_key).c_str());
+      hex_encode(public_key).c_str(), hub_to_fill_in().c_str());
 }
 
 void build(Options& options) {
@@ -64,9 +64,9 @@ void build(Options& options) {
   const Bytes artifact = or_exit(build_release_file(inputs));
   if (options.out.empty()) options.out = inputs.name + "-" + inputs.version + ".wbr";
   or_exit(world::write_file_atomic(options.out, artifact, 0644));
-  std::printf("%s@%s  %s  %s\n%s\nnext: waybill release push %s\n", inputs.name.c_str(), inputs.version.c_str(),
+  std::printf("%s@%s  %s  %s\n%s\nnext: waybill release push %s%s\n", inputs.name.c_str(), inputs.version.c_str(),
               format_size_bytes(static_cast<int64_t>(artifact.size())).c_str(), options.out.c_str(),
-              sha256_hex(artifact).c_str(), options.out.c_str());
+              sha256_hex(artifact).c_str(), options.out.c_str(), hub_to_fill_in().c_str());
 }
 
 Json to_json(const wire::Release& release, size_t size) {
@@ -139,8 +139,8 @@ void push(const Options& options) {
   const Json pushed = {
       {"name", opened->manifest.name()}, {"version", opened->manifest.version()}, {"digest", opened->digest}};
   if (print_structured(options.format, pushed)) return;
-  std::printf("pushed %s  %s\nnext: waybill rollout start %s --to 'SELECTOR'\n", opened->full_name().c_str(),
-              opened->digest.c_str(), opened->full_name().c_str());
+  std::printf("pushed %s  %s\nnext: waybill rollout start %s --to 'SELECTOR'%s\n", opened->full_name().c_str(),
+              opened->digest.c_str(), opened->full_name().c_str(), options.hub.given().c_str());
 }
 
 void trust(const Options& options) {
@@ -176,7 +176,7 @@ void add_release(CLI::App& app) {
   builder->add_option("--pipeline", options->inputs.pipeline_file, "pipeline YAML")->required();
   builder->add_option("--model", options->inputs.model_file, "model package (.wbm), if the pipeline has 'infer'");
   builder->add_option("--key", options->key_file, "private key of `waybill release key create`")->required();
-  builder->add_option("-o,--out", options->out, "file to write (default NAME-VERSION.wbr)");
+  builder->add_option("-o,--out", options->out, "file to write (default NAME-VERSION.wbr)")->check(an_output_file());
   builder->callback([options] { build(*options); });
 
   CLI::App* shower = release->add_subcommand("show", "what is in a release file, or what the hub knows of a release");

@@ -1,7 +1,9 @@
 // waybill rollout: bring a release to the nodes a selector names, in waves that halt themselves.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <map>
 #include <memory>
 #include <thread>
 
@@ -50,6 +52,27 @@ Json spec_json(const RolloutCommand& command) {
 
 std::string target_of(const RolloutCommand& command) { return "/v1/rollouts/" + url_encode(command.id); }
 
+// "; waits: probation: no records scored yet (2 nodes)": what holds it up, the most frequent reason first.
+std::string waits_of(const Json& rollout) {
+  std::map<std::string, size_t> waits;
+  for (const Json& node : items_of(rollout, "nodes")) {
+    const std::string state = cell(node, "state");
+    const std::string waiting_for = cell(node, "waiting_for");
+    if (state == "refuses")
+      ++waits[state + " this release (" + cell(node, "error_code") + ")"];
+    else if (waiting_for != "–")
+      ++waits["waits: " + waiting_for];
+  }
+  std::vector<std::pair<std::string, size_t>> sorted(waits.begin(), waits.end());
+  std::stable_sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+  constexpr size_t kShownMax = 3;
+  std::string text;
+  for (size_t i = 0; i < std::min(sorted.size(), kShownMax); ++i)
+    text +=
+        " · " + std::to_string(sorted[i].second) + (sorted[i].second == 1 ? " node " : " nodes: ") + sorted[i].first;
+  return text;
+}
+
 std::string progress_line(const Json& rollout) {
   const size_t waves_count = items_of(rollout, "waves").size();
   std::string text = "wave " + cell(rollout, "wave") + "/" + std::to_string(waves_count) + " (" +
@@ -59,14 +82,23 @@ std::string progress_line(const Json& rollout) {
                      cell(rollout, "state");
   const std::string reason = cell(rollout, "reason");
   if (reason != "–") text += ": " + reason;
-  return text;
+  return text + waits_of(rollout);
 }
 
 // Follows until it is over; a line for each change. Failed if the rollout did not complete.
-void watch(AdminClient& client, const std::string& id) {
+void watch(AdminClient& client, const RolloutCommand& command, const std::string& id) {
   std::string shown;
   while (true) {
-    const Json rollout = client.get("/v1/rollouts/" + url_encode(id));
+    Json rollout;
+    try {
+      rollout = client.get("/v1/rollouts/" + url_encode(id));
+    } catch (const Unreachable& gone) {  // a hub that starts anew ends no rollout
+      if (shown != gone.message) std::printf("the hub does not answer, trying on: %s\n", gone.message.c_str());
+      std::fflush(stdout);
+      shown = gone.message;
+      std::this_thread::sleep_for(kWatchEvery);
+      continue;
+    }
     const std::string line = progress_line(rollout);
     if (line != shown) {
       std::printf("%s\n", line.c_str());
@@ -76,7 +108,8 @@ void watch(AdminClient& client, const std::string& id) {
     const std::string state = cell(rollout, "state");
     if (state == "completed") return;
     if (state == "halted" || state == "aborted")
-      throw Exit{kFailed, "rollout " + id + " was " + state + "; see which nodes and why: waybill rollout show " + id};
+      throw Exit{kFailed, "rollout " + id + " was " + state + "; see which nodes and why: waybill rollout show " + id +
+                              command.hub.given()};
     std::this_thread::sleep_for(kWatchEvery);
   }
 }
@@ -96,13 +129,13 @@ void start(const RolloutCommand& command) {
   const Json rollout = client.post("/v1/rollouts", spec_json(command));
   const std::string id = cell(rollout, "id");
   if (print_structured(command.format, rollout)) {
-    if (command.watch) watch(client, id);
+    if (command.watch) watch(client, command, id);
     return;
   }
   std::printf("rollout %s started: %s to '%s'\n", id.c_str(), cell(rollout, "release").c_str(),
               cell(rollout, "selector").c_str());
-  if (command.watch) return watch(client, id);
-  std::printf("next: waybill rollout show %s\n", id.c_str());
+  if (command.watch) return watch(client, command, id);
+  std::printf("next: waybill rollout show %s%s\n", id.c_str(), command.hub.given().c_str());
 }
 
 void list(const RolloutCommand& command) {
@@ -118,12 +151,12 @@ void list(const RolloutCommand& command) {
               {"FAILED", "/failed"},
               {"MATCHING", "/matching"},
               {"CHANGED", "/changed_ms", As::kAge}},
-             "no rollout yet; next: waybill rollout start NAME@VERSION --to SELECTOR");
+             "no rollout yet; next: waybill rollout start NAME@VERSION --to SELECTOR" + command.hub.given());
 }
 
 void show(const RolloutCommand& command) {
   AdminClient client(command.hub);
-  if (command.watch) return watch(client, command.id);
+  if (command.watch) return watch(client, command, command.id);
   const Json rollout = client.get(target_of(command));
   if (print_structured(command.format, rollout)) return;
   print_detail(rollout, {{"rollout", "/id"},
@@ -143,7 +176,8 @@ void show(const RolloutCommand& command) {
               {"TOLD", "/exposed_ms", As::kAge},
               {"DECIDED", "/decided_ms", As::kAge},
               {"CODE", "/error_code"},
-              {"REASON", "/reason"}},
+              {"REASON", "/reason"},
+              {"WAITS FOR", "/waiting_for"}},
              "no node has been told yet: nodes are admitted when they make contact");
 }
 

@@ -56,6 +56,8 @@ void track_release(const TrackCommand& command) {
   print_detail(answer, {{"release", "/name"},
                         {"digest", "/digest"},
                         {"nodes running it", "/nodes_running"},
+                        {"of them heard now", "/nodes_running_now"},
+                        {"nodes in all", "/nodes"},
                         {"nodes refusing it", "/nodes_refusing"}});
   std::printf("\n");
   print_list(command.format, answer, "rollouts",
@@ -66,7 +68,7 @@ void track_release(const TrackCommand& command) {
               {"FAILED", "/failed"},
               {"CHANGED", "/changed_ms", As::kAge},
               {"REASON", "/reason"}},
-             "it was never rolled out; next: waybill rollout start " + cell(answer, "name"));
+             "it was never rolled out; next: waybill rollout start " + cell(answer, "name") + command.hub.given());
   print_events(answer);
 }
 
