@@ -26,7 +26,7 @@ OCCURRENCES = {
 }
 RECORD_AGENTS = 3
 RELEASE_AGENTS = 4
-RANDOM_KILLS = 40
+RANDOM_KILLS = 60
 TRIES_MAX = 4
 STAGES = ("Log", "FetchRange", "FetchEnded", "WriteSlot", "SealSlot", "ReadSlot", "Shadow", "RemoveSlot")
 
@@ -254,7 +254,7 @@ class Agents(harness.Case):
         """More bytes than one range has: trees that learn noise, and answer p all but always, so that few records are enough for
         the node to find its answers distributed as they should be. It is what lab.release() packs from now on."""
         dice = random.Random(1)
-        rows = [f"{dice.random():.4f},{dice.random():.4f},{dice.choice('ppppppppppppqrstu')}" for _ in range(3000)]
+        rows = [f"{20 * dice.random():.3f},{20 * dice.random():.3f},{dice.choice('ppppppppppppqrstu')}" for _ in range(3000)]
         data = write(self.lab.path("noise.csv"), "a,b,class\n" + "\n".join(rows) + "\n")
         self.lab.waybill("fit", data, "--target", "class", "--trees", "100", "--depth", "7", "-o", self.lab.path("main.wbm"))
 
