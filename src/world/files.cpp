@@ -97,6 +97,19 @@ Status write_file_atomic(const std::string& path, std::string_view bytes, mode_t
   return sync_folder(parent_of(path));
 }
 
+Status overwrite_file(const std::string& path, std::string_view bytes) {
+  const Fd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (fd.get() < 0) return system_error("open", path, errno);
+  WB_CHECK(write_all(fd.get(), bytes, path));
+  if (::ftruncate(fd.get(), static_cast<off_t>(bytes.size())) != 0) return system_error("cut", path, errno);
+  return ok_status();
+}
+
+Status keep_file(const std::string& path, std::string_view bytes, mode_t mode) {
+  const auto found = read_file(path, bytes.size());
+  return found.ok() && *found == bytes ? ok_status() : write_file_atomic(path, bytes, mode);
+}
+
 bool file_exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
 
 Status make_folders(const std::string& path, mode_t mode) {
@@ -127,6 +140,13 @@ size_t raise_descriptor_limit() {
   return static_cast<size_t>(limit.rlim_cur);
 }
 
+Status sync_file(const std::string& path) {
+  const Fd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+  if (fd.get() < 0) return system_error("open", path, errno);
+  if (::fsync(fd.get()) != 0) return system_error("sync", path, errno);
+  return ok_status();
+}
+
 Result<FolderLock> FolderLock::take(const std::string& folder, std::string_view holder) {
   const std::string path = folder + "/lock";
   Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
@@ -140,8 +160,9 @@ Result<FolderLock> FolderLock::take(const std::string& folder, std::string_view 
                 "; stop it, or give another --data-dir");
   }
   const std::string text = std::string(holder) + " (process " + std::to_string(::getpid()) + ")";
-  if (::ftruncate(fd.get(), 0) != 0) return system_error("write", path, errno);
-  WB_CHECK(write_all(fd.get(), text, path));
+  // Who holds it is a service to people: on a full disk it is missing, and the lock holds all the same.
+  if (write_all(fd.get(), text, path).ok() && ::ftruncate(fd.get(), static_cast<off_t>(text.size())) != 0)
+    return system_error("write", path, errno);
   return FolderLock(fd.release());
 }
 

@@ -20,10 +20,16 @@ inline constexpr mode_t kPublicMode = 0644;
 // kNotFound if it is not there; kFull if it is longer than `bytes_max` (checked before it is read).
 Result<std::string> read_file(const std::string& path, size_t bytes_max);
 Status write_file_atomic(const std::string& path, std::string_view bytes, mode_t mode);
+// For what a start should not fail for: no new file, no new block if it is no longer than what is there. A crash may
+// leave it half.
+Status overwrite_file(const std::string& path, std::string_view bytes);
+// Writes only what is not there already: on a full disk nothing need be written to say the same again.
+Status keep_file(const std::string& path, std::string_view bytes, mode_t mode);
 bool file_exists(const std::string& path);
 // Makes the folder and its parents. A new folder gets `mode`; one that is there stays as it is.
 Status make_folders(const std::string& path, mode_t mode = 0700);
 Status sync_folder(const std::string& path);
+Status sync_file(const std::string& path);
 // Lets this process open as many files and connections as the system allows it. Returns how many that are.
 size_t raise_descriptor_limit();
 

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "world/files.h"
 #include "world/sqlite_code.h"
 
 namespace wb::world {
@@ -120,7 +121,10 @@ Status SqliteRows::Impl::open() {
                 "); start that version, or restore an older backup");
   // What a crash left in the log goes into the file before anything is written: the log's end may lie within a sector,
   // and the next frame would share it with a commit that was answered.
-  WB_CHECK(execute("PRAGMA wal_checkpoint(TRUNCATE)"));
+  const Status moved = execute("PRAGMA wal_checkpoint(TRUNCATE)");
+  if (!moved.ok() && moved.error().code != Code::kFull) return moved.error();
+  if (!moved.ok()) WB_CHECK(sync_file(path_ + "-wal"));  // a disk without room for it does not stop a start
+  if (version == kSchemaVersion) return ok_status();  // a start writes nothing: it succeeds on a full disk too
   WB_CHECK(execute("BEGIN IMMEDIATE"));
   for (size_t i = 1; i < kTableNames.size(); ++i) {
     const std::string sql = std::string("CREATE TABLE IF NOT EXISTS ") + kTableNames[i] +

@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
 import harness  # noqa: E402
@@ -72,6 +73,15 @@ class Mortal(harness.Agent):
         self.process = self.lab.spawn(self.name, [*how, "run", "--data-dir", self.data, *self.words], **options)
         return self
 
+    def begin_again(self):
+        """As after a power cut: everything lies where it lay, local_url too."""
+        before = harness.read(self.data + "/local_url")
+        self.process = self.lab.spawn(self.name, [f"{BIN}/waybill-agent", "run", "--data-dir", self.data, *self.words])
+        wait(f"{self.name} to say where it answers",
+             lambda: not self.process.alive() or harness.read(self.data + "/local_url") != before)
+        self.wait_answering()
+        return self
+
     def feed(self, count=3):
         """One batch to the local API, one line to the followed file. An answer other than 200 promises nothing."""
         if self.follow:
@@ -81,7 +91,7 @@ class Mortal(harness.Agent):
             self.follow.flush()
         batch = rows(0, count)
         for row in batch:
-            row.update(a=self.dice.random(), b=self.dice.random(), tag=f"{self.name}-{next(self.numbers)}")
+            row.update(a=20 * self.dice.random(), b=20 * self.dice.random(), tag=f"{self.name}-{next(self.numbers)}")
         self.sent.update(row["tag"] for row in batch)
         try:
             if self.post(batch, timeout=10)[0] == 200:
@@ -175,6 +185,7 @@ class Together:
                 story(*arguments)
             except BaseException as error:  # handed on by join()
                 self.errors.append(error)
+                traceback.print_exc()
 
         thread = threading.Thread(target=guarded, daemon=True)
         thread.start()

@@ -61,7 +61,7 @@ Result<Credential> open_server(const std::string& folder, const CertificateAutho
 // that finds a pair that does not fit makes it anew.
 Status open_admin(const std::string& folder, const CertificateAuthority& authority, int64_t now, HubProbe* probe) {
   WB_CHECK(world::make_folders(folder));
-  WB_CHECK(world::write_file_atomic(folder + "/ca.pem", authority.certificate_pem(), world::kPublicMode));
+  WB_CHECK(world::keep_file(folder + "/ca.pem", authority.certificate_pem(), world::kPublicMode));
   const auto certificate = world::read_file(folder + "/cert.pem", kPemBytesMax);
   const auto key = world::read_file(folder + "/key.pem", kPemBytesMax);
   if (certificate.ok() && key.ok() && world::check_pair(*certificate, *key).ok() &&
@@ -89,9 +89,9 @@ Result<HubHome> open_hub_home(const std::string& folder, const std::vector<std::
 }
 
 Status write_hub_url(const HubHome& home, const std::string& url, HubProbe* probe) {
-  WB_CHECK(world::write_file_atomic(home.folder + "/admin/hub_url", url + "\n", world::kPublicMode));
+  WB_CHECK(world::keep_file(home.folder + "/admin/hub_url", url + "\n", world::kPublicMode));
   reached(probe, HubPoint::kAdminUrlKept);
-  return world::write_file_atomic(home.folder + "/hub_url", url + "\n", world::kPublicMode);
+  return world::keep_file(home.folder + "/hub_url", url + "\n", world::kPublicMode);
 }
 
 }  // namespace wb::cli
