@@ -102,6 +102,9 @@ class Process:
 
 
 class Hub:
+    address = "127.0.0.1"
+    prefix = ()  # of the command line, for a hub that runs elsewhere
+
     def __init__(self, lab, name):
         self.lab, self.name = lab, name
         self.data = lab.path(name)
@@ -110,8 +113,8 @@ class Hub:
 
     def start(self):
         before = len(read(self.data + ".log")) if os.path.exists(self.data + ".log") else 0
-        self.process = self.lab.spawn(self.name, [BIN + "/waybill", "hub", "--data-dir", self.data, "--listen",
-                                                  f"127.0.0.1:{self.port}"])
+        self.process = self.lab.spawn(self.name, [*self.prefix, BIN + "/waybill", "hub", "--data-dir", self.data,
+                                                  "--listen", f"{self.address}:{self.port}"])
 
         def ready():
             assert self.process.alive(), self.process.text()
