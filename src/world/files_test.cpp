@@ -38,6 +38,24 @@ TEST(Files, AFailedWriteLeavesTheOldFile) {
   EXPECT_EQ(entries_count, 1U);
 }
 
+// R1: neither needs a new block or inode for what is there already.
+TEST(Files, OverwritesInPlaceAndKeepsWhatIsTheSame) {
+  const TestFolder folder;
+  const std::string path = folder.path("url");
+  EXPECT_EQ(overwrite_file(path, "x").error().code, Code::kNotFound);
+  ASSERT_TRUE(keep_file(path, "http://127.0.0.1:40001", kPublicMode).ok());
+  struct stat first {};
+  struct stat second {};
+  ASSERT_EQ(::stat(path.c_str(), &first), 0);
+  ASSERT_TRUE(keep_file(path, "http://127.0.0.1:40001", kPublicMode).ok());
+  ASSERT_TRUE(overwrite_file(path, "http://[::1]:4").ok());
+  ASSERT_EQ(::stat(path.c_str(), &second), 0);
+  EXPECT_EQ(first.st_ino, second.st_ino);
+  EXPECT_EQ(read_file(path, 100).value(), "http://[::1]:4");
+  ASSERT_TRUE(keep_file(path, "http://[::1]:5", kPublicMode).ok());
+  EXPECT_EQ(read_file(path, 100).value(), "http://[::1]:5");
+}
+
 TEST(Files, RefusesWhatIsTooLongOrMissing) {
   const TestFolder folder;
   ASSERT_TRUE(write_file_atomic(folder.path("f"), "12345", kPublicMode).ok());

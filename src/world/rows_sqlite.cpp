@@ -124,7 +124,7 @@ Status SqliteRows::Impl::open() {
   const Status moved = execute("PRAGMA wal_checkpoint(TRUNCATE)");
   if (!moved.ok() && moved.error().code != Code::kFull) return moved.error();
   if (!moved.ok()) WB_CHECK(sync_file(path_ + "-wal"));  // a disk without room for it does not stop a start
-  if (version == kSchemaVersion) return ok_status();  // a start writes nothing: it succeeds on a full disk too
+  if (version == kSchemaVersion) return ok_status();     // a start writes nothing: it succeeds on a full disk too
   WB_CHECK(execute("BEGIN IMMEDIATE"));
   for (size_t i = 1; i < kTableNames.size(); ++i) {
     const std::string sql = std::string("CREATE TABLE IF NOT EXISTS ") + kTableNames[i] +

@@ -4,6 +4,7 @@ released and is what is reported (U1, F6), and every rollout ends (U9).
 
 The table is the program's own: `waybill-agent-killable rows`. A row that no run reaches is a failure.
 """
+# Checks Q1 Q3 Q4 Q5 S1 U1 U9 F6 I2 I6.
 import hashlib
 import os
 import queue

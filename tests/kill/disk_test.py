@@ -2,6 +2,7 @@
 again after a kill -9, say what is wrong, keep control going, and go on by themselves when there is room. What was acknowledged is never
 lost (Q1, Q3, Q4, Q7, H1), and a node keeps the release it has until another fits (U2, R1, U9).
 """
+# Checks Q1 Q3 Q4 Q7 R1 U2 U9 H1.
 import unittest
 
 import namespaces

@@ -5,6 +5,7 @@ answer can be asked again (H2), a record has one effect (Q3), a token is used on
 The table is the program's own: `waybill-killable rows`. A row that no run reaches is a failure, and so is a call of
 api/openapi.yaml that changes something and is in no row.
 """
+# Checks Q1 Q3 Q4 H1 H2 S1 I2 I6.
 import os
 import random
 import re

@@ -3,6 +3,7 @@ dropped at random in each direction (nftables), the link is capped at 50 kbit/s 
 Q4); over 50 kbit/s a release gets through while a backlog of records waits, for control is not starved by data; after a partition
 everything converges (U9).
 """
+# Checks Q1 Q3 Q4 U9.
 import shutil
 import subprocess
 import time

@@ -2,6 +2,7 @@
 agent decides and keeps all the while; whatever the wire did to an exchange, a record has one effect and none is lost (Q1, Q3, Q4), and
 when the wire is mended a rollout that began on the broken one ends (U9), also for who met every fault on the way.
 """
+# Checks Q1 Q3 Q4 U9 T3 H6.
 import time
 import unittest
 
