@@ -14,8 +14,8 @@ inline constexpr size_t kEnrolRequestBytesMax = 16U << 10;
 inline constexpr size_t kRecordBytesMax = 64U << 10;  // one encoded RecordUp
 inline constexpr size_t kRecordsPerExchangeMax = 16'384;
 inline constexpr size_t kSchemasPerExchangeMax = 64;
-inline constexpr size_t kExchangeFieldsMax = 1'024;  // of an ExchangeRequest itself: 4 streams, 64 schemas, 64 labels …
-inline constexpr size_t kExchangePartBytesMax = 256U << 10;  // each of them, but for a stream
+inline constexpr size_t kStreamsMax = 4;                     // one per lane
+inline constexpr size_t kExchangePartBytesMax = 256U << 10;  // of the report, the counters, each schema, each label
 inline constexpr size_t kLabelsMax = 64;
 inline constexpr size_t kLabelBytesMax = 128;  // key, and value
 inline constexpr size_t kQuarantinedMax = 32;
@@ -24,7 +24,12 @@ inline constexpr size_t kBlobsMax = 64;
 inline constexpr size_t kSelfTestRowsMax = 1'024;
 inline constexpr size_t kDeadLetterRawBytesMax = 1'024;
 inline constexpr size_t kFetchRangeBytesMax = 256U << 10;
+inline constexpr size_t kManifestBytesMax = 8U << 20;  // of a release
+inline constexpr size_t kFeaturesMax = 1'024;
 inline constexpr size_t kClassesMax = 256;
+inline constexpr size_t kBinsMax = 64;   // of a score sketch
+inline constexpr size_t kRulesMax = 64;  // counted in Counters
+inline constexpr size_t kReleaseKeysMax = 1'024;
 
 static_assert(kRecordBytesMax * 8 <= kExchangeRequestBytesMax);
 static_assert(kDeadLetterRawBytesMax < kRecordBytesMax);

@@ -69,6 +69,7 @@ Result<Bytes> build_release(ReleaseContent content, std::string_view seed) {
   if (out.size() > limits::kReleaseBytesMax)
     return fail(Code::kFull, "the release has ", format_size_bytes(static_cast<int64_t>(out.size())), "; the limit is ",
                 format_size_bytes(limits::kReleaseBytesMax));
+  WB_CHECK(check_release_shape(out));
   return out;
 }
 

@@ -9,7 +9,11 @@
 
 namespace wb::wire {
 
-Status check_exchange_shape(std::string_view bytes);  // of an ExchangeRequest, at most kExchangeRequestBytesMax bytes
-Status check_release_shape(std::string_view bytes);   // of a ReleaseArtifact, at most kReleaseBytesMax bytes
+// Each at most as long as limits.h lets it be.
+Status check_exchange_request_shape(std::string_view bytes);
+Status check_exchange_response_shape(std::string_view bytes);
+Status check_enrol_request_shape(std::string_view bytes);
+Status check_enrol_response_shape(std::string_view bytes);
+Status check_release_shape(std::string_view bytes);  // of the artifact, its manifest included
 
 }  // namespace wb::wire

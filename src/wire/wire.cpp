@@ -10,11 +10,14 @@
 namespace wb::wire {
 namespace {
 
+using Shape = Status (*)(std::string_view bytes);
+
 template <class Message>
-Result<Message> parse(std::string_view bytes, size_t bytes_max, std::string_view what) {
+Result<Message> parse(std::string_view bytes, size_t bytes_max, std::string_view what, Shape check_shape = nullptr) {
   if (bytes.size() > bytes_max)
     return fail(Code::kFull, std::string(what), " has ", std::to_string(bytes.size()), " bytes; the limit is ",
                 std::to_string(bytes_max));
+  if (check_shape != nullptr) WB_CHECK(check_shape(bytes));
   Message message;
   if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
     return fail(Code::kInvalid, std::string(what), " is not a valid protobuf message");
@@ -83,15 +86,10 @@ Status check_protocol(uint32_t protocol, std::string_view whose, std::string_vie
 }  // namespace
 
 Result<ExchangeRequest> decode_exchange_request(std::string_view bytes) {
-  if (bytes.size() <= limits::kExchangeRequestBytesMax) WB_CHECK(check_exchange_shape(bytes));
-  WB_TRY(auto request, parse<ExchangeRequest>(bytes, limits::kExchangeRequestBytesMax, "exchange request"));
+  WB_TRY(auto request, parse<ExchangeRequest>(bytes, limits::kExchangeRequestBytesMax, "exchange request",
+                                              check_exchange_request_shape));
   WB_CHECK(check_protocol(request.protocol(), "the agent", "update the hub first"));
   if (request.incarnation().size() != 16) return fail(Code::kInvalid, "exchange request: incarnation is not 16 bytes");
-  if (request.streams_size() > 4) return fail(Code::kInvalid, "exchange request: more than 4 streams");
-  if (request.schemas_size() > static_cast<int>(limits::kSchemasPerExchangeMax))
-    return fail(Code::kInvalid, "exchange request: too many schemas");
-  if (request.reported().quarantined_size() > static_cast<int>(limits::kQuarantinedMax))
-    return fail(Code::kInvalid, "exchange request: too many quarantined releases");
   WB_CHECK(check_all_labels(request.labels()));
   uint32_t lanes_seen = 0;
   for (const StreamUp& stream : request.streams()) {
@@ -105,7 +103,8 @@ Result<ExchangeRequest> decode_exchange_request(std::string_view bytes) {
 }
 
 Result<ExchangeResponse> decode_exchange_response(std::string_view bytes) {
-  WB_TRY(auto response, parse<ExchangeResponse>(bytes, limits::kExchangeResponseBytesMax, "exchange response"));
+  WB_TRY(auto response, parse<ExchangeResponse>(bytes, limits::kExchangeResponseBytesMax, "exchange response",
+                                                check_exchange_response_shape));
   WB_CHECK(check_protocol(response.protocol(), "the hub", "update this agent"));
   if (response.desired().size_bytes() > limits::kReleaseBytesMax)
     return fail(Code::kInvalid, "exchange response: desired release is larger than the protocol allows");
@@ -116,14 +115,16 @@ Result<ExchangeResponse> decode_exchange_response(std::string_view bytes) {
 }
 
 Result<EnrolRequest> decode_enrol_request(std::string_view bytes) {
-  WB_TRY(auto request, parse<EnrolRequest>(bytes, limits::kEnrolRequestBytesMax, "enrolment request"));
+  WB_TRY(auto request,
+         parse<EnrolRequest>(bytes, limits::kEnrolRequestBytesMax, "enrolment request", check_enrol_request_shape));
   WB_CHECK(check_all_labels(request.labels()));
   if (request.node_name().size() > limits::kLabelBytesMax) return fail(Code::kInvalid, "node name is too long");
   return request;
 }
 
 Result<EnrolResponse> decode_enrol_response(std::string_view bytes) {
-  return parse<EnrolResponse>(bytes, limits::kExchangeResponseBytesMax, "enrolment response");
+  return parse<EnrolResponse>(bytes, limits::kExchangeResponseBytesMax, "enrolment response",
+                              check_enrol_response_shape);
 }
 
 Result<RecordUp> decode_record(std::string_view bytes) {

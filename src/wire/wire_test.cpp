@@ -101,15 +101,15 @@ TEST(Wire, WhatRepeatsIsCountedBeforeItIsAllocated) {
   const auto text_of = [](const std::string& bytes) { return decode_exchange_request(bytes).error().text; };
   const std::string empty_record("\x22\x00", 2);  // StreamUp.records
   EXPECT_EQ(text_of(delimited(0x4A, repeat(empty_record, limits::kRecordsPerExchangeMax + 1))),
-            "exchange request: too many records");
+            "exchange request: too many records; the limit is 16384");
   const std::string half = delimited(0x4A, repeat(empty_record, limits::kRecordsPerExchangeMax / 2 + 1));
-  EXPECT_EQ(text_of(half + half), "exchange request: too many records");
+  EXPECT_EQ(text_of(half + half), "exchange request: too many records; the limit is 16384");
   EXPECT_EQ(text_of(delimited(0x4A, delimited(0x22, std::string(limits::kRecordBytesMax + 12, '\0')))),
-            "exchange request: a record of 65548 bytes; the limit is 65536");
-  EXPECT_EQ(text_of(repeat(std::string("\x4A\x00", 2), limits::kExchangeFieldsMax + 1)),
-            "exchange request: too many fields");
+            "exchange request: records of 65548 bytes; the limit is 65547");
+  EXPECT_EQ(text_of(repeat(std::string("\x4A\x00", 2), limits::kStreamsMax + 1)),
+            "exchange request: too many streams; the limit is 4");
   EXPECT_EQ(text_of(delimited(0x3A, std::string(limits::kExchangePartBytesMax + 1, '\0'))),
-            "exchange request: field 7 is longer than 262144 bytes");
+            "exchange request: reports of 262145 bytes; the limit is 262144");
   EXPECT_EQ(text_of(delimited(0x4A, std::string("\x22\x05", 2))), "exchange request is not a valid protobuf message");
 }
 
@@ -152,7 +152,7 @@ TEST_F(ReleaseTest, OpensWithTheKeyThatSignedIt) {
 TEST_F(ReleaseTest, BlobsAreCountedBeforeTheyAreAllocated) {
   std::string bytes;
   for (size_t i = 0; i <= limits::kBlobsMax; ++i) bytes += std::string("\x22\x00", 2);
-  EXPECT_EQ(inspect_release(bytes).error().text, "release has too many blobs");
+  EXPECT_EQ(inspect_release(bytes).error().text, "release: too many blobs; the limit is 64");
 }
 
 TEST_F(ReleaseTest, SameInputsSameBytes) {
