@@ -7,6 +7,7 @@
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/parser.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <istream>
@@ -70,16 +71,21 @@ std::optional<std::string> substitute(std::string& text, const EnvLookup& env) {
 struct Extent {
   size_t nodes = 0;
   size_t depth = 0;
+  size_t text_bytes = 0;
 };
 Extent extent_of(const Document& document) {
-  Extent out{1, 1};
+  Extent out{1, 1, document.text.size()};
   const auto add = [&out](const Document& child) {
     const Extent inner = extent_of(child);
     out.nodes += inner.nodes;
     out.depth = std::max(out.depth, inner.depth + 1);
+    out.text_bytes += inner.text_bytes;
   };
   for (const Document& item : document.items) add(item);
-  for (const Document::Entry& entry : document.entries) add(entry.value);
+  for (const Document::Entry& entry : document.entries) {
+    out.text_bytes += entry.key.size();
+    add(entry.value);
+  }
   return out;
 }
 
@@ -110,6 +116,7 @@ class Builder : public YAML::EventHandler {
     if (utf8_fault(node.text)) problems_.add(node.at, "the value is not UTF-8");
     if (node.text.size() > kYamlScalarBytesMax)
       throw Stop{node.at, "a value has more than " + std::to_string(kYamlScalarBytesMax) + " bytes"};
+    count_text(node.text.size(), node.at);
     place(std::move(node), anchor, /*is_key_text=*/true);
   }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
@@ -119,6 +126,7 @@ class Builder : public YAML::EventHandler {
     const Extent extent = extent_of(found->second);
     if (open_.size() + extent.depth > kYamlDepthMax) throw too_deep(at);
     count_nodes(extent.nodes - 1, at);
+    count_text(extent.text_bytes, at);
     Document copy = found->second;
     copy.at = at;
     const bool is_key_text = copy.is_scalar();  // before the move: arguments are evaluated in any order
@@ -158,6 +166,13 @@ class Builder : public YAML::EventHandler {
       throw Stop{at, "more than " + std::to_string(kYamlNodesMax) + " values (aliases counted where they are used)"};
   }
 
+  void count_text(size_t more, Position at) {
+    text_bytes_ += more;
+    if (text_bytes_ > kYamlTextBytesMax)
+      throw Stop{at, "more than " + std::to_string(kYamlTextBytesMax) +
+                         " bytes of text (aliases counted where they are used)"};
+  }
+
   void begin(Document::Kind kind, const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
     const Position at = position(mark);
     refuse_tag(tag, mark);
@@ -176,7 +191,12 @@ class Builder : public YAML::EventHandler {
   }
   void place(Document node, YAML::anchor_t anchor, bool is_key_text) {
     count_nodes(1, node.at);
-    if (anchor != 0) anchors_[anchor] = node;
+    if (anchor != 0) {  // kept as a copy, and copies of copies where anchors nest: they count too
+      const Extent extent = extent_of(node);
+      count_nodes(extent.nodes, node.at);
+      count_text(extent.text_bytes, node.at);
+      anchors_[anchor] = node;
+    }
     if (open_.empty()) {
       root_ = std::move(node);
       return;
@@ -201,8 +221,9 @@ class Builder : public YAML::EventHandler {
   Problems& problems_;
   Document root_;
   std::vector<Open> open_;
-  std::unordered_map<YAML::anchor_t, Document> anchors_;  // copies are bounded: anchored nodes count like any other
+  std::unordered_map<YAML::anchor_t, Document> anchors_;
   size_t nodes_ = 0;
+  size_t text_bytes_ = 0;
 };
 
 // A copy-free stream over the text.
@@ -213,6 +234,13 @@ class TextBuffer : public std::streambuf {
     setg(begin, begin, begin + text.size());
   }
 };
+
+// yaml-cpp reads on while a bracket is open, in case a key ends behind it, and keeps up to 240 bytes for each bracket
+// and comma that it has seen before it tells of any: the depth limit would come too late.
+size_t flow_marks_count(std::string_view text) {
+  return static_cast<size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return c == '[' || c == '{' || c == ','; }));
+}
 
 Position place_of(std::string_view text, size_t offset) {
   Position at{1, 1};
@@ -300,6 +328,8 @@ Result<Document> parse_yaml(std::string_view text, std::string_view file, const 
     problems.add(place_of(text, nul), "a zero byte: this is not a text file");
   else if (const auto fault = utf8_fault(text))
     problems.add(place_of(text, *fault), "a byte that is not UTF-8: save the file as UTF-8");
+  else if (flow_marks_count(text) > kYamlFlowMarksMax)
+    problems.add({}, "more than " + std::to_string(kYamlFlowMarksMax) + " of '[', '{' and ','");
   else
     parse_into(text, env, problems, out);
   if (!problems.empty()) {

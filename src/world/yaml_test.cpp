@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/test_memory.h"
+
 namespace wb::world {
 namespace {
 
@@ -87,6 +89,25 @@ TEST(Yaml, EveryLimitHolds) {
   EXPECT_NE(error_of(laughs).find("aliases counted"), std::string::npos);
   EXPECT_NE(error_of("a: " + std::string(70'000, 'x')).find("65536 bytes"), std::string::npos);
   EXPECT_TRUE(parse_yaml(std::string(32, '[') + std::string(32, ']'), "p", no_env()).ok());
+}
+
+// Few nodes may still be much text, and an anchor inside an anchor is kept twice.
+TEST(Yaml, WhatAliasesExpandToIsBoundedInBytesToo) {
+  std::string long_text = "- &a " + std::string(kYamlScalarBytesMax - 1, 'x') + "\n";
+  for (int i = 0; i < 15'000; ++i) long_text += "- *a\n";
+  std::string nested;
+  for (size_t i = 1; i < kYamlDepthMax; ++i) nested += "&a" + std::to_string(i) + " [";
+  for (int i = 0; i < 9'000; ++i) nested += std::string(100, 'y') + ", ";
+  for (const std::string& text :
+       {long_text, nested + std::string(kYamlDepthMax - 1, ']'), std::string(kYamlBytesMax, '['),
+        std::string(kYamlFlowMarksMax, '{'), "[" + std::string(kYamlFlowMarksMax - 1, ','),
+        "[" + std::string(kYamlBytesMax - 1, ','), std::string(kYamlBytesMax, '-'),
+        "[" + std::string(kYamlBytesMax - 1, '\n'), "x: " + std::string(kYamlBytesMax - 3, 'x'),
+        std::string(kYamlBytesMax, '\n')}) {
+    EXPECT_LE(test_memory::peak_bytes_of([&] { (void)error_of(text); }), size_t{32} << 20) << text.substr(0, 40);
+  }
+  EXPECT_NE(error_of(long_text).find("bytes of text"), std::string::npos);
+  EXPECT_NE(error_of(nested + std::string(kYamlDepthMax - 1, ']')).find("more than"), std::string::npos);
 }
 
 // Any byte may arrive: the answer is a Document or an error with a place, never an exception or a crash.
