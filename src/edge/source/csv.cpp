@@ -87,6 +87,12 @@ void CsvReader::set_header(std::string_view line, Rows& rows) {
   header_known_ = true;
 }
 
+void CsvReader::refuse_header(std::string reason) {
+  forget_header();
+  header_fault_ = std::move(reason);
+  header_known_ = true;
+}
+
 void CsvReader::split_plain(std::string_view line) {
   cells_.clear();
   unquoted_count_ = 0;
@@ -201,8 +207,9 @@ void CsvReader::read_cells(Rows& rows) {
   rows.close();
 }
 
-size_t CsvReader::read(std::string_view bytes, bool whole_body, Rows& rows) {
-  size_t at = bytes.substr(0, 3) == "\xEF\xBB\xBF" ? 3 : 0;
+size_t CsvReader::read(std::string_view bytes, Part part, Rows& rows) {
+  const bool whole_body = part == Part::kWhole;
+  size_t at = part != Part::kLater && bytes.substr(0, 3) == "\xEF\xBB\xBF" ? 3 : 0;
   const bool all_utf8 = simdjson::validate_utf8(bytes.data(), bytes.size());
   while (at < bytes.size() && rows.taken() < Batch::kRowsMax) {
     const size_t newline = find_newline(bytes, at);

@@ -139,9 +139,9 @@ void JsonReader::read_row(std::string_view row, const char* readable_end, Rows& 
   rows.close();
 }
 
-size_t JsonReader::read_lines(std::string_view bytes, Rows& rows) {
+size_t JsonReader::read_lines(std::string_view bytes, Part part, Rows& rows) {
   const char* end = bytes.data() + bytes.size();
-  size_t at = bytes.size() - without_bom(bytes).size();
+  size_t at = part == Part::kLater ? 0 : bytes.size() - without_bom(bytes).size();
   while (at < bytes.size() && rows.taken() < Batch::kRowsMax) {
     const auto* newline = static_cast<const char*>(std::memchr(bytes.data() + at, '\n', bytes.size() - at));
     const size_t stop = newline == nullptr ? bytes.size() : static_cast<size_t>(newline - bytes.data());

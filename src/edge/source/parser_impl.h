@@ -8,7 +8,7 @@ namespace wb::source {
 struct Parser::Impl {
   explicit Impl(ParserConfig given);
   // Reads rows from the front of `bytes`; how many bytes that were.
-  size_t read(std::string_view bytes, bool whole_body);
+  size_t read(std::string_view bytes, Part part);
   size_t guess_rows(std::string_view bytes) const;
 
   ParserConfig config;

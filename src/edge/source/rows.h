@@ -71,13 +71,16 @@ class Rows {
   void add_fault(RowFault fault);
 };
 
+// Which part of an input the bytes are: only its first bytes may be a byte order mark.
+enum class Part : uint8_t { kWhole, kFirst, kLater };
+
 // The readers. Each reads complete rows from the front of `bytes` until Batch::kRowsMax rows were taken, and answers
 // how many bytes that were.
 class JsonReader {
  public:
   explicit JsonReader(const ParserConfig& config);
   ~JsonReader();
-  size_t read_lines(std::string_view bytes, Rows& rows);
+  size_t read_lines(std::string_view bytes, Part part, Rows& rows);
   size_t read_document(std::string_view bytes, Rows& rows);  // an object, or an array of objects
 
  private:
@@ -95,10 +98,12 @@ class CsvReader {
  public:
   explicit CsvReader(const ParserConfig& config);
   // The first row is the header, unless one is known.
-  size_t read(std::string_view bytes, bool whole_body, Rows& rows);
+  size_t read(std::string_view bytes, Part part, Rows& rows);
   void forget_header();
   void set_header(std::string_view line, Rows& rows);
   const std::string& header() const { return header_; }
+  bool header_known() const { return header_known_; }
+  void refuse_header(std::string reason);  // every row will be a fault that says so
 
  private:
   struct Cell {

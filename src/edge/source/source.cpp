@@ -36,11 +36,11 @@ Result<Format> format_by_content_type(std::string_view content_type) {
 
 Parser::Impl::Impl(ParserConfig given) : config(std::move(given)), rows(config), json(config), csv(config) {}
 
-size_t Parser::Impl::read(std::string_view bytes, bool whole_body) {
+size_t Parser::Impl::read(std::string_view bytes, Part part) {
   switch (config.format) {
     case Format::kJson: return json.read_document(bytes, rows);
-    case Format::kNdjson: return json.read_lines(bytes, rows);
-    case Format::kCsv: return csv.read(bytes, whole_body, rows);
+    case Format::kNdjson: return json.read_lines(bytes, part, rows);
+    case Format::kCsv: return csv.read(bytes, part, rows);
   }
   return bytes.size();
 }
@@ -66,7 +66,7 @@ ParseOutcome Parser::parse(std::string_view body, int64_t now_unix_ms) {
   }
   impl.rows.begin(now_unix_ms, 0, impl.guess_rows(body));
   impl.csv.forget_header();
-  size_t used = impl.read(body, true);
+  size_t used = impl.read(body, Part::kWhole);
   while (used < body.size() && (body[used] == '\n' || body[used] == '\r' || body[used] == ' ')) ++used;
   if (used < body.size())
     impl.rows.refuse(body, "more than " + std::to_string(Batch::kRowsMax) + " rows in one body; send smaller bodies");

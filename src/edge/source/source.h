@@ -115,12 +115,13 @@ class Stream {
 
  private:
   Parser parser_;
-  std::string buffer_;      // what has not become rows yet
-  size_t start_ = 0;        // of buffer_: consumed up to here
-  size_t cut_ = 0;          // of buffer_: end of the last complete row
-  size_t scanned_ = 0;      // of buffer_: searched for row ends up to here
-  bool in_quotes_ = false;  // CSV: scanned_ stands inside a quoted cell
-  bool skipping_ = false;   // dropping the rest of an over-long line
+  std::string buffer_;        // what has not become rows yet
+  size_t start_ = 0;          // of buffer_: consumed up to here
+  size_t cut_ = 0;            // of buffer_: end of the last complete row
+  size_t scanned_ = 0;        // of buffer_: searched for row ends up to here
+  bool in_quotes_ = false;    // CSV: scanned_ stands inside a quoted cell
+  bool after_quote_ = false;  // CSV: the byte before scanned_ closed a quoted cell
+  bool skipping_ = false;     // dropping the rest of an over-long line
   uint64_t rows_ = 0;
   uint64_t consumed_ = 0;
 

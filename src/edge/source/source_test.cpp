@@ -345,6 +345,29 @@ TEST(Stream, BadCsvHeaderMakesEveryRowAFault) {
   EXPECT_EQ(out.faults[2].raw, "2,b");
 }
 
+TEST(Stream, ACsvHeaderWithoutAnEndIsNotReplacedByTheNextRow) {
+  Stream stream(config(Format::kCsv));
+  EXPECT_EQ(faults_text(stream.feed(std::string(kRowBytesMax + 1, 'x'), kNow)),
+            "CSV header: no newline after 65536 bytes; skipped up to the next one\n");
+  const auto out = stream.feed("x\nV1,V2,unit\n1,2,a\n", kNow);
+  EXPECT_EQ(out.batch.rows_count(), 0U);
+  EXPECT_EQ(out.faults_count, 2U);
+}
+
+TEST(Stream, OnlyTheFirstBytesAreAByteOrderMark) {
+  Stream stream(config(Format::kNdjson));
+  const std::string row = "\xEF\xBB\xBF{\"V1\":1,\"V2\":2,\"unit\":\"a\"}\n";
+  EXPECT_EQ(stream.feed(row, kNow).batch.rows_count(), 1U);
+  EXPECT_EQ(stream.feed(row, kNow).faults_count, 1U);  // as it is when both come at once
+}
+
+TEST(Stream, AQuoteInsideAPlainCellHoldsNothingBack) {
+  Stream stream(config(Format::kCsv));
+  const auto out = stream.feed("V1,V2,unit\n1,2,x\"\"y\n3,4,b\n", kNow);
+  EXPECT_EQ(rows_text(out.batch), "V1=3 V2=4 unit=b\n");
+  EXPECT_EQ(out.faults_count, 1U);
+}
+
 // A file on a table: what the world would do with the plan. Ends at kWait, kDone.
 struct Follower {
   struct File {

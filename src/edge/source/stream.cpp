@@ -1,5 +1,6 @@
 // Stream: cuts bytes that arrive in pieces into complete rows and gives them to the readers.
 #include <cstring>
+#include <utility>
 
 #include "base/assert.h"
 #include "edge/source/parser_impl.h"
@@ -20,7 +21,7 @@ void Stream::restart() { resume("", 0); }
 void Stream::resume(std::string_view csv_header, uint64_t rows_before) {
   buffer_.clear();
   start_ = cut_ = scanned_ = 0;
-  in_quotes_ = skipping_ = false;
+  in_quotes_ = after_quote_ = skipping_ = false;
   consumed_ = 0;
   rows_ = rows_before;
   parser_.impl_->csv.set_header(csv_header, parser_.impl_->rows);
@@ -37,12 +38,13 @@ void Stream::scan() {
   }
   for (; scanned_ < buffer_.size(); ++scanned_) {
     const char c = buffer_[scanned_];
+    const bool escaped = std::exchange(after_quote_, false);
     if (c == '"') {
       const char before = scanned_ > start_ ? buffer_[scanned_ - 1] : '\n';
       if (in_quotes_)
-        in_quotes_ = false;
-      else if (before == ',' || before == '\n' || before == '"')
-        in_quotes_ = true;
+        after_quote_ = true, in_quotes_ = false;
+      else
+        in_quotes_ = before == ',' || before == '\n' || escaped;
     } else if (c == '\n' && !in_quotes_) {
       cut_ = scanned_ + 1;
     }
@@ -54,19 +56,23 @@ void Stream::skip_long_line(ParseOutcome& out) {
   const size_t newline = buffer_.find('\n', start_);
   if (newline != std::string::npos) {  // CSV: an open quote; the reader says so and goes on at the next line
     cut_ = scanned_ = newline + 1;
-    in_quotes_ = false;
+    in_quotes_ = after_quote_ = false;
     return;
   }
-  ++rows_;
+  std::string where = "CSV header";
+  CsvReader& csv = parser_.impl_->csv;
+  const bool is_header = parser_.config().format == Format::kCsv && !csv.header_known();
+  if (!is_header) where = "row " + std::to_string(++rows_);
   ++out.faults_count;
-  out.faults.push_back(RowFault{rows_, "",
-                                "row " + std::to_string(rows_) + ": no newline after " + std::to_string(kRowBytesMax) +
-                                    " bytes; skipped up to the next one",
-                                buffer_.substr(start_, kRawBytesMax)});
+  out.faults.push_back(
+      RowFault{is_header ? 0 : rows_, "",
+               where + ": no newline after " + std::to_string(kRowBytesMax) + " bytes; skipped up to the next one",
+               buffer_.substr(start_, kRawBytesMax)});
+  if (is_header) csv.refuse_header(out.faults.back().text);
   consumed_ += buffer_.size() - start_;
   buffer_.clear();
   start_ = cut_ = scanned_ = 0;
-  in_quotes_ = false;
+  in_quotes_ = after_quote_ = false;
   skipping_ = true;
 }
 
@@ -74,7 +80,8 @@ ParseOutcome Stream::take(int64_t now_unix_ms) {
   Parser::Impl& impl = *parser_.impl_;
   const std::string_view ready = std::string_view(buffer_).substr(start_, cut_ - start_);
   impl.rows.begin(now_unix_ms, rows_, impl.guess_rows(ready));
-  const size_t used = impl.read(ready, false);
+  const bool at_start = consumed_ == 0 && rows_ == 0 && impl.csv.header().empty();
+  const size_t used = impl.read(ready, at_start ? Part::kFirst : Part::kLater);
   rows_ += impl.rows.taken();
   start_ += used;
   consumed_ += used;
@@ -108,7 +115,7 @@ ParseOutcome Stream::feed(std::string_view bytes, int64_t now_unix_ms) {
 
 ParseOutcome Stream::finish(int64_t now_unix_ms) {
   cut_ = scanned_ = buffer_.size();
-  in_quotes_ = false;
+  in_quotes_ = after_quote_ = false;
   return take(now_unix_ms);
 }
 
