@@ -37,7 +37,7 @@ std::optional<RecordPlace> read_record_key(std::string_view key) {
   const auto lane = static_cast<uint8_t>(key[0]);
   if (lane < 1 || lane > kLanesCount) return std::nullopt;
   const RecordPlace place{static_cast<Lane>(lane), read_u64_be(key.substr(1))};
-  if (place.seq == 0 || place.seq >= (1ULL << 56)) return std::nullopt;
+  if (place.seq == 0 || place.seq >= kSeqMax - 1) return std::nullopt;
   return place;
 }
 
@@ -71,7 +71,8 @@ std::optional<RecordHead> decode_head(std::string_view bytes, uint64_t value_byt
   head.taken_unix_ms = static_cast<int64_t>(read_u64_be(bytes.substr(40)));
   if (head.bytes == 0 || head.bytes > kRecordBytesMax || value_bytes != kRecordHeadBytes + uint64_t{head.bytes})
     return std::nullopt;
-  if (!(head.probability > 0 && head.probability <= 1) || !(head.value > 0 && head.value <= 1024)) return std::nullopt;
+  if (!(head.probability > 0 && head.probability <= 1) || !(head.value >= 1 / kValueMax && head.value <= kValueMax))
+    return std::nullopt;
   return head;
 }
 

@@ -28,6 +28,10 @@ struct RecordHead {
   uint32_t bytes = 0;
 };
 
+// A number that no node reaches. A row that has it is damaged: going on behind it would soon leave what the store takes
+// as a key.
+inline constexpr uint64_t kSeqMax = 1ULL << 55;  // of the next number to be given out
+
 std::string record_key(Lane lane, uint64_t seq);
 struct RecordPlace {
   Lane lane = Lane::kLive;

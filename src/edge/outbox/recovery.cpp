@@ -15,7 +15,6 @@ constexpr uint8_t kCountersVersion = 1;  // persisted (since 0.1)
 constexpr size_t kLaneFields = 7;
 constexpr size_t kRuleFields = 4;
 constexpr size_t kCountersBytes = 1 + 8 * (kLanesCount * kLaneFields + kRulesCount * kRuleFields);
-constexpr uint64_t kSeqMax = 1ULL << 56;
 constexpr std::string_view kPrefix = "outbox/";
 
 }  // namespace
@@ -102,7 +101,7 @@ class Recovery {
       Outbox::LaneState& lane = box_.lane_of(lane_name);
       auto sent = decode_sent(row->second);
       if (!counters_ok) {
-        if (sent && sent->seq < kSeqMax) lane.counts.next_seq = sent->seq + 1;
+        if (sent && sent->seq < kSeqMax - 1) lane.counts.next_seq = sent->seq + 1;
         changes_.erase_state(row->first);  // a new incarnation has sent nothing
         continue;
       }

@@ -1,6 +1,8 @@
 // The stream part of a request: what the outbox planned and the store gave back, as messages.
 #include "edge/sync/sync.h"
 
+#include <algorithm>
+
 namespace wb::sync {
 namespace {
 
@@ -9,7 +11,8 @@ bool read(std::string_view bytes, wire::RecordUp& record) {
   if (bytes.empty() || bytes.size() > limits::kRecordBytesMax) return false;
   if (!record.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return false;
   const double probability = record.inclusion_probability();
-  return probability > 0 && probability <= 1 &&
+  const size_t longest = std::max({record.pipeline().size(), record.release().size(), record.schema().size()});
+  return probability > 0 && probability <= 1 && longest <= limits::kLabelBytesMax &&
          record.numbers_size() + record.texts_size() <= static_cast<int>(Schema::kFieldsMax);
 }
 
