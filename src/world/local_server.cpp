@@ -21,6 +21,8 @@ constexpr uint32_t kHeaderBytesMax = 8U << 10;
 constexpr std::chrono::milliseconds kAcceptPause{100};
 constexpr std::chrono::seconds kDrainLimit{2};
 constexpr size_t kDrainBytes = 16U << 10;
+// What may wait to be parsed. It also bounds what the parser bounds not: a chunk's extension, and trailers.
+constexpr size_t kBufferBytesMax = 128U << 10;
 
 }  // namespace
 
@@ -155,7 +157,7 @@ class LocalSession : public std::enable_shared_from_this<LocalSession> {
   }
 
   beast::tcp_stream stream_;
-  beast::flat_buffer buffer_;
+  beast::flat_buffer buffer_{kBufferBytesMax};
   std::optional<http::request_parser<http::string_body>> parser_;
   std::function<void()> closed_;
   const LocalServerConfig& config_;

@@ -9,6 +9,8 @@
 #include <string>
 #include <thread>
 
+#include "base/test_memory.h"
+
 namespace wb::world {
 namespace {
 
@@ -83,6 +85,22 @@ TEST_F(LocalServerTest, OnlyPingNeedsNoToken) {
   EXPECT_NE(talk("GET /ping?x=1 HTTP/1.1\r\nConnection: close\r\n\r\n").find("200 OK"), std::string::npos);
   EXPECT_NE(talk("GET /pingx HTTP/1.1\r\nConnection: close\r\n\r\n").find("401"), std::string::npos);
   EXPECT_NE(talk("GET /metrics HTTP/1.1\r\nConnection: close\r\n\r\n").find("401"), std::string::npos);
+}
+
+// A chunk's extension is no part of the body and has no limit in Beast, and /ping asks for no token (H6).
+TEST_F(LocalServerTest, AnEndlessChunkHeaderCostsNoMoreThanTheBuffer) {
+  asio::io_context io;
+  asio::ip::tcp::socket socket(io);
+  socket.connect({asio::ip::make_address("127.0.0.1"), server_->port()});
+  const std::string head = "POST /ping HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1;";
+  const std::string piece(64U << 10, 'x');
+  boost::system::error_code error;
+  const size_t peak = test_memory::peak_bytes_of([&] {
+    asio::write(socket, asio::buffer(head), error);
+    for (int i = 0; i < 256 && !error; ++i) asio::write(socket, asio::buffer(piece), error);
+  });
+  EXPECT_TRUE(error) << "the server took all 16 MiB";
+  EXPECT_LE(peak, size_t{1} << 20);
 }
 
 TEST_F(LocalServerTest, TooLongABodyIsRefusedWithTheLimit) {
