@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/age.h"
 #include "base/bytes.h"
 #include "base/typed_rows.h"
 #include "hub/api/audit.h"
@@ -17,7 +18,7 @@ namespace {
 
 Json age_json(int64_t time_ms, int64_t now_ms) {
   if (time_ms == 0) return nullptr;
-  return std::max<int64_t>(0, now_ms - time_ms);
+  return std::max<int64_t>(0, age_ms(now_ms, time_ms));
 }
 
 Json desired_json(const pb::Assignment& desired) {
@@ -48,7 +49,7 @@ Json reported_json(const wire::Reported& reported) {
 
 bool heard_now(const Context& context, const pb::Node& node) {
   return node.last_contact_ms() != 0 &&
-         context.now.unix_ms - node.last_contact_ms() <= context.hub.config().dark_after_ms;
+         age_ms(context.now.unix_ms, node.last_contact_ms()) <= context.hub.config().dark_after_ms;
 }
 
 // The line of `node list`.

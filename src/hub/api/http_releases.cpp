@@ -1,6 +1,7 @@
 // Publisher keys, releases, artifact bytes, and the records that came back.
 #include <algorithm>
 
+#include "base/age.h"
 #include "base/bytes.h"
 #include "base/checksum.h"
 #include "hub/api/dataset.h"
@@ -22,7 +23,7 @@ Json release_json(const pb::ReleaseRow& release, int64_t now_ms) {
           {"full_name", release.name() + "@" + release.version()},
           {"size_bytes", release.size_bytes()},
           {"pushed_ms", release.pushed_ms()},
-          {"age_ms", std::max<int64_t>(0, now_ms - release.pushed_ms())},
+          {"age_ms", std::max<int64_t>(0, age_ms(now_ms, release.pushed_ms()))},
           {"pushed_by", release.pushed_by()},
           {"key_id", release.key_id()},
           {"blobs", blobs},
@@ -142,7 +143,7 @@ Response datasets(const Context& context) {
                       {"first_event_ms", info.row.first_event_ms()},
                       {"last_event_ms", info.row.last_event_ms()},
                       {"changed_ms", info.row.changed_ms()},
-                      {"age_ms", std::max<int64_t>(0, now_ms - info.row.changed_ms())}});
+                      {"age_ms", std::max<int64_t>(0, age_ms(now_ms, info.row.changed_ms()))}});
     return json_response(200, {{"datasets", list}, {"as_of_ms", now_ms}});
   }
   if (context.path.size() != 3) return not_found(context);

@@ -1,6 +1,7 @@
 // Rollouts, and the JSON of what several nouns show.
 #include <algorithm>
 
+#include "base/age.h"
 #include "base/bytes.h"
 #include "base/typed_rows.h"
 #include "hub/api/http_internal.h"
@@ -167,33 +168,34 @@ Json rollout_json(const pb::Rollout& rollout, int64_t now_ms) {
   const bool counted = rollout.scanned_ms() != 0;
   const bool over = rollout.state() == pb::ROLLOUT_HALTED || rollout.state() == pb::ROLLOUT_ABORTED;
   const uint32_t pending = rollout.exposed() - std::min(rollout.exposed(), rollout.committed() + rollout.failed());
-  return {{"id", rollout.id()},
-          {"release", rollout.name()},
-          {"digest", rollout.digest()},
-          {"selector", rollout.selector()},
-          {"state", rollout_state_name(rollout.state())},
-          {"reason", rollout.reason()},
-          {"waves", waves},
-          {"wave", rollout.stage() + 1},
-          {"wave_percent",
-           rollout.waves_percent_size() == 0 ? 0 : rollout.waves_percent(static_cast<int>(rollout.stage()))},
-          {"matching", std::max(rollout.matching(), rollout.exposed())},  // nodes that came since the last count
-          {"reachable", rollout.reachable()},
-          {"exposed", rollout.exposed()},
-          {"committed", rollout.committed()},
-          {"failed", rollout.failed()},
-          {"pending", over ? 0 : pending},  // of one that is over, nobody goes on trying
-          {"withdrawn", rollout.withdrawn()},
-          {"room", rollout.wanted() - std::min(rollout.wanted(), rollout.exposed())},
-          {"created_ms", rollout.created_ms()},
-          {"changed_ms", rollout.changed_ms()},
-          {"created_by", rollout.created_by()},
-          {"counted_age_ms", counted ? Json(std::max<int64_t>(0, now_ms - rollout.scanned_ms())) : Json(nullptr)},
-          {"dark_after_ms", rollout.dark_after_ms()},
-          {"max_failure_percent", rollout.max_failure_permille() / 10.0},
-          {"probation_records", rollout.probation_records()},
-          {"probation_ms", rollout.probation_ms()},
-          {"as_of_ms", now_ms}};
+  return {
+      {"id", rollout.id()},
+      {"release", rollout.name()},
+      {"digest", rollout.digest()},
+      {"selector", rollout.selector()},
+      {"state", rollout_state_name(rollout.state())},
+      {"reason", rollout.reason()},
+      {"waves", waves},
+      {"wave", rollout.stage() + 1},
+      {"wave_percent",
+       rollout.waves_percent_size() == 0 ? 0 : rollout.waves_percent(static_cast<int>(rollout.stage()))},
+      {"matching", std::max(rollout.matching(), rollout.exposed())},  // nodes that came since the last count
+      {"reachable", rollout.reachable()},
+      {"exposed", rollout.exposed()},
+      {"committed", rollout.committed()},
+      {"failed", rollout.failed()},
+      {"pending", over ? 0 : pending},  // of one that is over, nobody goes on trying
+      {"withdrawn", rollout.withdrawn()},
+      {"room", rollout.wanted() - std::min(rollout.wanted(), rollout.exposed())},
+      {"created_ms", rollout.created_ms()},
+      {"changed_ms", rollout.changed_ms()},
+      {"created_by", rollout.created_by()},
+      {"counted_age_ms", counted ? Json(std::max<int64_t>(0, age_ms(now_ms, rollout.scanned_ms()))) : Json(nullptr)},
+      {"dark_after_ms", rollout.dark_after_ms()},
+      {"max_failure_percent", rollout.max_failure_permille() / 10.0},
+      {"probation_records", rollout.probation_records()},
+      {"probation_ms", rollout.probation_ms()},
+      {"as_of_ms", now_ms}};
 }
 
 Json labels_json(const std::map<std::string, std::string, std::less<>>& labels) {
@@ -247,7 +249,7 @@ Json sketch_json(const wire::ScoreSketch& sketch) {
 }
 
 Json event_json(const pb::Event& event, int64_t now_ms) {
-  return {{"time_ms", event.time_ms()}, {"age_ms", std::max<int64_t>(0, now_ms - event.time_ms())},
+  return {{"time_ms", event.time_ms()}, {"age_ms", std::max<int64_t>(0, age_ms(now_ms, event.time_ms()))},
           {"kind", event.kind()},       {"node", event.node()},
           {"digest", event.digest()},   {"release", event.name()},
           {"rollout", event.rollout()}, {"text", event.text()}};

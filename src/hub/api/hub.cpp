@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/age.h"
 #include "base/bytes.h"
 #include "base/planted.h"
 #include "base/prng.h"
@@ -48,9 +49,9 @@ void note_contact(Rows& rows, Moment now, const pb::Node& node, int64_t last_ms,
   event.set_node(node.id());
   if (last_ms == 0) {
     event.set_kind("first_contact");
-  } else if (now.unix_ms - last_ms > dark_after_ms) {
+  } else if (age_ms(now.unix_ms, last_ms) > dark_after_ms) {
     event.set_kind("back");
-    event.set_text("after " + format_duration_ms(now.unix_ms - last_ms) + " without contact");
+    event.set_text("after " + format_duration_ms(age_ms(now.unix_ms, last_ms)) + " without contact");
   } else {
     return;
   }

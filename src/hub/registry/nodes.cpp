@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/age.h"
 #include "base/bytes.h"
 #include "base/checksum.h"
 #include "base/planted.h"
@@ -162,8 +163,8 @@ Result<EnrolDecision> decide_enrolment(Rows& rows, Moment now, const wire::Enrol
     return fail(Code::kDenied, "this enrolment token was used already, by node '", token->node_id(), "'", next);
   }
   if (now.unix_ms >= token->expires_ms())
-    return fail(Code::kDenied, "this enrolment token expired ", format_duration_ms(now.unix_ms - token->expires_ms()),
-                " ago", next);
+    return fail(Code::kDenied, "this enrolment token expired ",
+                format_duration_ms(age_ms(now.unix_ms, token->expires_ms())), " ago", next);
   if (request.csr_der().empty()) return fail(Code::kInvalid, "the enrolment request has no certificate request in it");
   const std::string wished = wished_id(request.node_name());
   const std::string random = hex_encode(entropy).substr(0, 8);

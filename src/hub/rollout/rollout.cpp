@@ -133,8 +133,9 @@ Entitlement contact(Rows& rows, Moment now, const FleetNode& node, const wire::R
   bool own_is_live = node.assigned_rollout.empty();
   for (int i = 0; i < live.ids_size(); ++i) {
     const std::string& id = live.ids(planted(Bug::kOldestRolloutWins) ? live.ids_size() - 1 - i : i);
-    own_is_live = own_is_live || id == node.assigned_rollout;
     auto rollout = find_rollout(rows, id);
+    // A rollout that cannot be read takes nothing away: the node keeps what it brought.
+    own_is_live = own_is_live || (rollout && id == node.assigned_rollout);
     if (!rollout || rollout->state() == pb::ROLLOUT_HALTED || contains(live.halted_digests(), rollout->digest()))
       continue;
     const auto selector = Selector::parse(rollout->selector());

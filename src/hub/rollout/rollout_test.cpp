@@ -319,6 +319,27 @@ TEST_F(RolloutTest, AContactOfASettledFleetReadsFewRows) {
   EXPECT_EQ(rows.writes_count, writes);
 }
 
+// A stage behind the last wave was read behind the list of waves.
+TEST_F(RolloutTest, ARowThatNobodyWroteCountsAsAbsentAndTakesNothingAway) {
+  add_nodes(1);
+  ASSERT_TRUE(start("one", {100}).ok());
+  auto& node = nodes["n0"];
+  node.view.last_contact_ms = now.unix_ms;
+  scan();
+  node.view.assigned_rollout = contact(rows, now, node.view, &node.reported, news).rollout;
+  ASSERT_EQ(node.view.assigned_rollout, "r1");
+  pb::Rollout damaged = *find_rollout(rows, "r1");
+  damaged.set_stage(1'000);
+  save_row(rows, Table::kRollouts, "r1", damaged);
+  scan();
+  EXPECT_TRUE(list_rollouts(rows).empty());
+  EXPECT_TRUE(contact(rows, now, node.view, &node.reported, news).keep);
+  damaged.set_stage(0);
+  damaged.set_id("r2");
+  save_row(rows, Table::kRollouts, "r1", damaged);
+  EXPECT_FALSE(find_rollout(rows, "r1"));
+}
+
 TEST(Gate, JudgesByTheInterval) {
   const auto judged = [](uint32_t exposed, uint32_t committed, uint32_t failed, bool full, bool last = false) {
     return judge(GateInput{exposed, committed, failed, exposed, full, last, 100});

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/age.h"
 #include "base/bytes.h"
 #include "base/planted.h"
 #include "base/prng.h"
@@ -62,7 +63,7 @@ uint32_t wave_size(uint32_t percent, uint32_t nodes) {
 
 bool is_dark(Moment now, int64_t up_ms, int64_t dark_after_ms, int64_t last_contact_ms) {
   if (up_ms < dark_after_ms && last_contact_ms != 0) return false;
-  return last_contact_ms == 0 || now.unix_ms - last_contact_ms > dark_after_ms;
+  return last_contact_ms == 0 || age_ms(now.unix_ms, last_contact_ms) > dark_after_ms;
 }
 
 }  // namespace internal
@@ -320,7 +321,7 @@ bool scan_due(Rows& rows, Moment now, int64_t every_ms) {
   const pb::LiveRollouts live = load_live(rows);
   if (live.ids_size() == 0) return false;
   // A clock that went back must not stop the rollouts (T3).
-  return live.dirty() || now.unix_ms - live.scanned_ms() >= every_ms || now.unix_ms < live.scanned_ms();
+  return live.dirty() || age_ms(now.unix_ms, live.scanned_ms()) >= every_ms || now.unix_ms < live.scanned_ms();
 }
 
 void mark_fleet_changed(Rows& rows) {
@@ -345,15 +346,24 @@ void scan_rollouts(Rows& rows, Moment now, int64_t up_ms, const Fleet& fleet, Ro
   save_live(rows, live);
 }
 
+namespace {
+// A row that this module cannot have written counts as absent, as one that does not parse.
+bool is_sound(const pb::Rollout& rollout, std::string_view id) {
+  return rollout.id() == id && rollout.stage() < static_cast<uint32_t>(rollout.waves_percent_size());
+}
+}  // namespace
+
 std::optional<pb::Rollout> find_rollout(Rows& rows, std::string_view id) {
-  return load_row<pb::Rollout>(rows, Table::kRollouts, id);
+  auto rollout = load_row<pb::Rollout>(rows, Table::kRollouts, id);
+  if (rollout && !is_sound(*rollout, id)) return std::nullopt;
+  return rollout;
 }
 
 std::vector<pb::Rollout> list_rollouts(Rows& rows) {
   std::vector<pb::Rollout> out;
-  rows.scan(Table::kRollouts, "", "", [&](std::string_view, std::string_view value) {
+  rows.scan(Table::kRollouts, "", "", [&](std::string_view id, std::string_view value) {
     pb::Rollout rollout;
-    if (parse_row(value, rollout)) out.push_back(std::move(rollout));
+    if (parse_row(value, rollout) && is_sound(rollout, id)) out.push_back(std::move(rollout));
     return true;
   });
   std::stable_sort(out.begin(), out.end(), [](const auto& a, const auto& b) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/age.h"
 #include "base/typed_rows.h"
 
 namespace wb::hub {
@@ -35,8 +36,8 @@ void record_report(Rows& rows, Moment now, std::string_view node_id, const wire:
   if (!request.has_reported() && !request.has_counters()) return;  // a contact without a report says nothing new
   const auto before = last_report(rows, node_id);
   note_report_changes(rows, now, node_id, before, request.reported());
-  const int64_t age_ms = before ? now.unix_ms - before->received_ms() : 0;
-  if (before && age_ms >= 0 && age_ms < kTelemetryEveryMs && !differs_to_a_person(*before, request)) return;
+  const int64_t age = before ? age_ms(now.unix_ms, before->received_ms()) : 0;
+  if (before && age >= 0 && age < kTelemetryEveryMs && !differs_to_a_person(*before, request)) return;
   pb::NodeTelemetry row;
   *row.mutable_reported() = request.reported();
   *row.mutable_counters() = request.counters();
@@ -107,11 +108,11 @@ FleetSummary summarise(Rows& rows, Moment now, int64_t fresh_ms,
       ++out.unknown;
       return;
     }
-    const int64_t age_ms = std::max<int64_t>(0, now.unix_ms - member.last_contact_ms);
-    ++(age_ms <= fresh_ms ? out.now : out.earlier);
+    const int64_t age = std::max<int64_t>(0, age_ms(now.unix_ms, member.last_contact_ms));
+    ++(age <= fresh_ms ? out.now : out.earlier);
     const auto report = last_report(rows, member.id);
     if (!report) return;
-    out.oldest_ms = std::max(out.oldest_ms, age_ms);
+    out.oldest_ms = std::max(out.oldest_ms, age);
     merge(out.counters, report->counters());
     const wire::Reported& reported = report->reported();
     ++out.phases[std::string(phase_name(reported.phase()))];
