@@ -2,8 +2,7 @@
 
 #include <unistd.h>
 
-#include <nlohmann/json.hpp>
-
+#include "apps/agent/token.h"
 #include "base/bytes.h"
 #include "base/signature.h"
 #include "base/utf8.h"
@@ -18,19 +17,6 @@ constexpr size_t kFileBytesMax = 64U << 10;
 constexpr uint32_t kEnrolDeadlineMs = 30'000;
 
 std::string folder(const std::string& data_dir) { return data_dir + "/identity"; }
-
-struct Token {
-  std::string secret;
-  std::string pin;
-};
-
-Result<Token> parse_token(const std::string& text) {
-  const auto parts = split(trim(text), '-');
-  if (parts.size() != 3 || parts[0] != "wb1" || parts[1].empty() || parts[2].size() != 32)
-    return fail(Code::kInvalid,
-                "the token is not of the form wb1-…-…; copy the whole line that 'waybill node token create' prints");
-  return Token{std::string(parts[1]), std::string(parts[2])};
-}
 
 std::string host_name() {
   char buffer[256] = {};
