@@ -79,8 +79,8 @@ def fault_of(modules, module: Module | None, is_test: bool, quote: str, header: 
                 return None
             return f"{HUB_TYPES} is private to the hub's modules; what both sides share is in {WIRE_TYPES}"
         other = module_of(modules, header)
-        if module is None and header.startswith(("bench/", "tests/")):
-            return None  # a header that benches or tests share among themselves
+        if module is None and header.startswith(("bench/", "fuzz/", "tests/")):
+            return None  # a header that benches, fuzz targets or tests share among themselves
         if other is None:
             return "not a path from src/ into a module of modules.cmake; write \"module/file.h\""
         if module is None:

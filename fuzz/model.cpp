@@ -1,0 +1,87 @@
+// The model package. Fuzzed bytes get a right checksum: it finds accidents, and would hide everything behind it from
+// whoever writes bytes on purpose. What loads must be packed again to the same bytes (one model, one encoding), and the
+// fast predictor must give the bits of the slow one on rows chosen to hurt.
+#include <bit>
+#include <cmath>
+
+#include "base/checksum.h"
+#include "engine/engine.h"
+#include "engine/format.h"
+#include "engine/reference.h"
+#include "engine/test_models.h"
+#include "fuzz/fuzz.h"
+
+using namespace wb::engine;
+
+namespace {
+
+std::string with_checksum(std::string_view body) {
+  std::string out(body);
+  format::put_u32(out, wb::crc32c(body));
+  return out;
+}
+
+bool same_bits(float a, float b) {
+  return std::bit_cast<uint32_t>(a) == std::bit_cast<uint32_t>(b) || (std::isnan(a) && std::isnan(b));
+}
+
+void compare_predictors(const PlainModel& plain, const Model& model, uint64_t seed) {
+  constexpr size_t kRows = 19;  // two blocks of eight, and a rest
+  wb::Prng prng(seed);
+  const std::vector<float> rows = testing::nasty_rows(prng, plain, kRows, true);
+  std::vector<float> margins(kRows * model.outputs_count());
+  model.predict_margins(rows, kRows, margins);
+  for (size_t row = 0; row < kRows; ++row) {
+    const auto slow =
+        reference_margins(plain, std::span(rows).subspan(row * plain.features.size(), plain.features.size()));
+    for (size_t i = 0; i < slow.size(); ++i)
+      WB_HOLDS(same_bits(slow[i], margins[row * slow.size() + i]),
+               "fast and reference differ in row " + std::to_string(row));
+  }
+  std::vector<float> probabilities(kRows * model.answers_count());
+  model.probabilities(margins, probabilities);
+  if (model.objective() == Objective::kRegression) return;
+  for (const float probability : probabilities)
+    WB_HOLDS(std::isnan(probability) || (probability >= 0 && probability <= 1), "a probability outside [0, 1]");
+}
+
+}  // namespace
+
+WB_FUZZ_TARGET(model) {
+  (void)Model::load(bytes);
+  const std::string package = with_checksum(bytes);
+  const auto plain = unpack(package);
+  const auto model = Model::load(package);
+  WB_HOLDS(plain.ok() == model.ok(), "load and unpack disagree");
+  if (!plain.ok()) return;
+  const auto again = pack(*plain);
+  WB_HOLDS(again.ok(), again.ok() ? "" : again.error().text);
+  WB_HOLDS(*again == package, "a second encoding of the same model");
+  (void)model->verify_self_test();
+  compare_predictors(*plain, *model, wb::crc32c(bytes));
+}
+
+WB_FUZZ_SEEDS(model) {
+  const auto seed = [&](PlainModel model) {
+    const auto package = pack(model);
+    if (package.ok()) put(package->substr(0, package->size() - format::kTrailerBytes));
+  };
+  seed(testing::random_model(1, 1, 1, 1, 1));
+  seed(testing::random_model(2, 3, 1, 2, 9));
+  seed(testing::random_model(3, 4, 3, 6, 15));
+  PlainModel full = testing::random_model(4, 2, 2, 4, 7);
+  full.missing_allowed = true;
+  const std::vector<float> values = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
+  for (const std::string& name : full.features) full.sketches.push_back(make_sketch(name, values, 4));
+  full.self_test.rows = {1, 2, 3, 4};
+  full.notes = {{"trainer", "xgboost"}, {"rows", "10"}};
+  for (size_t row = 0; row < 2; ++row)
+    for (const float margin : reference_margins(full, std::span(full.self_test.rows).subspan(row * 2, 2)))
+      full.self_test.margin_bits.push_back(std::bit_cast<uint32_t>(margin));
+  seed(full);
+  PlainModel binary = testing::random_model(5, 2, 1, 3, 7);
+  binary.objective = Objective::kLogistic;
+  binary.labels = {"no", "yes"};
+  binary.reference_scores.label_counts = {1, 2};
+  seed(binary);
+}
