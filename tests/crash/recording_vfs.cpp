@@ -24,7 +24,7 @@ struct File {
   sqlite3_file base;
   FileId id;
   bool powersafe_overwrite;
-  bool sync_folder_too;  // a new log or journal whose name is not synced yet
+  bool sync_folder_too;  // a log or journal opened to be made if need be: unixOpen() does not ask whether it was
   char folder[120];
 };
 
@@ -96,13 +96,12 @@ int vfs_open(sqlite3_vfs*, const char* name, sqlite3_file* out, int flags, int* 
   File& file = of(out);
   file.base.pMethods = nullptr;
   if (medium() == nullptr || !path.starts_with(kRoot)) return SQLITE_CANTOPEN;
-  const bool is_new = !medium()->disk.find(path).has_value();
   const int system =
       medium()->open(path, (flags & SQLITE_OPEN_CREATE) != 0, (flags & SQLITE_OPEN_EXCLUSIVE) != 0, file.id);
   if (system != 0) return SQLITE_CANTOPEN;
   file.powersafe_overwrite = true;  // SQLITE_POWERSAFE_OVERWRITE=1, Debian's default
-  file.sync_folder_too =
-      is_new && (flags & (SQLITE_OPEN_WAL | SQLITE_OPEN_MAIN_JOURNAL | SQLITE_OPEN_SUPER_JOURNAL)) != 0;
+  file.sync_folder_too = (flags & SQLITE_OPEN_CREATE) != 0 &&
+                         (flags & (SQLITE_OPEN_WAL | SQLITE_OPEN_MAIN_JOURNAL | SQLITE_OPEN_SUPER_JOURNAL)) != 0;
   const std::string folder = path.substr(0, path.rfind('/'));
   WB_ASSERT(folder.size() < sizeof file.folder);
   std::memcpy(file.folder, folder.c_str(), folder.size() + 1);
