@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <nlohmann/json.hpp>
+
 #include "apps/agent/token.h"
 #include "base/bytes.h"
 #include "base/signature.h"
