@@ -103,16 +103,20 @@ void Journal::quarantine(wire::Quarantined entry) {
   quarantined.push_back(std::move(entry));
 }
 
-void Journal::pin(const std::vector<std::string>& trusted_keys) {
+std::string fingerprint_of(const std::vector<std::string>& trusted_keys) {
   std::vector<std::string> sorted = trusted_keys;
   std::sort(sorted.begin(), sorted.end());
   std::string all;
   for (const std::string& key : sorted) all += hex_encode(key) + "\n";
-  std::string now = sha256_hex(all);
+  return sha256_hex(all);
+}
+
+void Journal::pin(const std::vector<std::string>& trusted_keys) {
+  std::string now = fingerprint_of(trusted_keys);
   if (now == keys) return;
-  keys = std::move(now);
-  std::erase_if(quarantined,
-                [](const wire::Quarantined& entry) { return entry.error_code() == "DEPLOY_REJECTED/SIGNATURE"; });
+  const auto lapsed = std::erase_if(
+      quarantined, [](const wire::Quarantined& entry) { return entry.error_code() == "DEPLOY_REJECTED/SIGNATURE"; });
+  if (lapsed > 0) keys = std::move(now);
 }
 
 Journal parse_journal(const std::vector<StoredRow>& rows) {

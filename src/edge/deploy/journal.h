@@ -6,7 +6,7 @@
 //   deploy/desired     the newest desired state accepted           deploy/candidate   what is on its way in
 //   deploy/committed   the release this node runs                  deploy/quarantine  what it will never run again
 //   deploy/previous    the one before it: the way back
-//   deploy/keys        under which pinned keys it refused (since 0.1): a refusal for a signature lapses with them
+//   deploy/keys        under which pinned keys it refused a signature (since 0.1): such a refusal lapses with them
 //
 // A row that cannot be read is as good as absent; it is counted and reported. Row layout: docs/formats/release.md.
 
@@ -46,7 +46,7 @@ struct Journal {
   std::optional<Slot> previous;
   std::optional<Candidate> candidate;
   std::vector<wire::Quarantined> quarantined;  // oldest first
-  std::string keys;                            // fingerprint of the pinned release keys; "" = not known
+  std::string keys;                            // fingerprint_of() when a signature was refused; "" = never
   uint64_t damaged_rows = 0;                   // not persisted: seen by parse()
   bool desired_is_deduced = false;             // not persisted: its row is missing, and must be written
 
@@ -56,6 +56,9 @@ struct Journal {
   // The node was enrolled anew since it refused: a signature that it did not know then, it may know now.
   void pin(const std::vector<std::string>& trusted_keys);
 };
+
+// The same for the same keys in any order.
+std::string fingerprint_of(const std::vector<std::string>& trusted_keys);
 
 // From all rows of the node's store; rows of others are passed over.
 Journal parse_journal(const std::vector<StoredRow>& rows);
