@@ -166,7 +166,7 @@ class Trial {
   void take(source::ParseOutcome outcome) {
     faults_ += outcome.faults_count;
     for (const source::RowFault& fault : outcome.faults) {
-      const std::string reason = fault.text.substr(std::min(fault.text.find(": "), fault.text.size()));
+      const std::string reason = fault.text.substr(fault.text.starts_with("row ") ? fault.text.find(": ") + 2 : 0);
       // One bad header makes every row bad: a reason is told once in a row, and all are counted at the end.
       if (reason != std::exchange(last_reason_, reason) && ++faults_shown_ <= kFaultsShownMax)
         std::fprintf(stderr, "%s: %s\n", options_.data.c_str(), fault.text.c_str());
