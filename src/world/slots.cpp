@@ -91,7 +91,6 @@ Result<uint64_t> Slots::write(const std::string& digest, uint64_t offset, std::s
     return fail(Code::kInvalid, "slot ", digest.substr(0, 12), " would grow beyond the ", std::to_string(bytes_max_),
                 " bytes allowed");
   const std::string part = path + std::string(kPart);
-  const bool made = size_of(part) < 0;
   const OpenFile file(part, O_WRONLY | O_CREAT);
   if (file.get() < 0) return slot_error("open", part, errno);
   if (static_cast<uint64_t>(std::max<int64_t>(size_of(part), 0)) < offset)
@@ -107,14 +106,16 @@ Result<uint64_t> Slots::write(const std::string& digest, uint64_t offset, std::s
     bytes.remove_prefix(static_cast<size_t>(count));
   }
   if (::fsync(file.get()) != 0) return slot_error("sync", part, errno);
-  if (made) WB_CHECK(sync_folder(folder_));
+  // With the first piece, not with the file: one that failed may have made the file and not its name durable.
+  if (offset == 0) WB_CHECK(sync_folder(folder_));
   return at;
 }
 
 Status Slots::seal(const std::string& digest) {
   WB_TRY(const std::string path, path_of(digest));
   const std::string part = path + std::string(kPart);
-  if (size_of(part) < 0 && size_of(path) >= 0) return ok_status();  // sealed before: the answer was lost, not the work
+  // Sealed before: the answer was lost, or the name is not durable yet.
+  if (size_of(part) < 0 && size_of(path) >= 0) return sync_folder(folder_);
   {
     const OpenFile file(part, O_RDONLY);
     if (file.get() < 0) return slot_error("open", part, errno);

@@ -131,8 +131,15 @@ WB_SHIM int openat(int folder, const char* path, int flags, ...) {
 WB_SHIM int mkostemp(char* pattern, int flags) {
   WB_REAL(mkostemp);
   if (!ours(pattern)) return real_mkostemp(pattern, flags);
-  std::memcpy(pattern + std::strlen(pattern) - 6, "wbtemp", 6);
-  return open_here(pattern, O_CREAT | O_EXCL);
+  // Names in turn, and not by chance: one history is the same each time. One that could not be removed is passed over.
+  for (int i = 0; i < 1'000; ++i) {
+    char name[8];
+    std::snprintf(name, sizeof name, "wb%04d", i);
+    std::memcpy(pattern + std::strlen(pattern) - 6, name, 6);
+    const int fd = open_here(pattern, O_CREAT | O_EXCL);
+    if (fd >= 0 || errno != EEXIST) return fd;
+  }
+  return fail_with(EEXIST);
 }
 WB_SHIM int close(int fd) {
   WB_REAL(close);
