@@ -122,16 +122,22 @@ void SimNode::watch_quarantine(const deploy::View& view) {
   refused_for_good_ = std::move(refused);
 }
 
-// U3: a release that ends the process is taken back after so many tries, with no network, clock or person.
+// U3: a release that ends the process is taken back after so many tries, with no network, clock or person. It can do so
+// only while it is loaded: in probation it may also be on its way back from the slot, and is fetched anew from there if
+// the slot was damaged.
 void SimNode::watch_crashing_release(const deploy::View& view) {
-  if (doomed_ || view.phase != wire::DEPLOY_PROBATION) return;
+  const auto is_loaded = [](const deploy::View& now) {
+    return now.track == deploy::Track::kLoading || now.track == deploy::Track::kShadowing;
+  };
+  if (doomed_ || !is_loaded(view)) return;
   const auto kind = fleet_.kinds_.find(view.candidate_digest);
   if (kind == fleet_.kinds_.end() || kind->second != Kind::kDeadly) return;
   doomed_ = true;
-  fleet_.clock_.in_ms(draw_ms(prng_, kDeadlyMaxMs), [this, mine = life_, digest = view.candidate_digest] {
+  fleet_.clock_.in_ms(draw_ms(prng_, kDeadlyMaxMs), [this, is_loaded, mine = life_, digest = view.candidate_digest] {
     if (life_ != mine || !agent_) return;
     doomed_ = false;
-    if (agent_->view().deploy.candidate_digest != digest) return;
+    const deploy::View then = agent_->view().deploy;
+    if (then.candidate_digest != digest || !is_loaded(then)) return;
     const uint32_t times = ++killed_by_[digest];
     if (times > kTriesMax) violate("U3", "tried a release that ends the process " + std::to_string(times) + " times");
     crash();
