@@ -245,7 +245,7 @@ uint64_t SimNode::rot() {
     auto row = rows_.begin();
     std::advance(row, static_cast<std::ptrdiff_t>(prng_.below(rows_.size())));
     if (row->first.first == static_cast<uint8_t>(NodeTable::kRecords))
-      ++rotted_records_;
+      rotted_records_.push_back(row->first.second);
     else
       forget_state();
     disk_bytes_ -= row->first.second.size() + row->second.size();

@@ -178,11 +178,11 @@ class SimNode {
   uint64_t quarantined_seen_ = 0;
   std::set<std::string> refused_for_good_;  // in quarantine, for more than a bad transfer
   std::optional<Image> image_;
-  uint64_t rotted_records_ = 0;     // rows of records that were damaged
-  bool forgot_ = false;             // rows of its state were damaged, or its disk was an old image
-  bool copied_ = false;             // there was a copy of it
-  std::set<uint64_t> lost_by_hub_;  // readings that the hub had and its backup had not
-  std::set<std::string> assigned_;  // digests that the hub ever named to it
+  std::vector<std::string> rotted_records_;  // keys of records whose rows were damaged
+  bool forgot_ = false;                      // rows of its state were damaged, or its disk was an old image
+  bool copied_ = false;                      // there was a copy of it
+  std::set<uint64_t> lost_by_hub_;           // readings that the hub had and its backup had not
+  std::set<std::string> assigned_;           // digests that the hub ever named to it
   std::deque<wire::Desired> old_desired_;
   std::string running_seen_;
   bool has_run_ = false;

@@ -158,9 +158,9 @@ void SimNode::check_now() {
     lost += lane.lost;
   }
   // Q5: only damaged records are lost. With its counters gone it declares by sequence numbers, which is an upper bound.
-  if (lost > rotted_records_ && !forgot_)
-    violate("Q5",
-            std::to_string(lost) + " records declared lost, " + std::to_string(rotted_records_) + " were damaged");
+  if (lost > rotted_records_.size() && !forgot_)
+    violate("Q5", std::to_string(lost) + " records declared lost, " + std::to_string(rotted_records_.size()) +
+                      " were damaged");
   if (view.outbox.stored_bytes > view.outbox.capacity_bytes) violate("Q8", "holds more than its quota");
   check_serving(view);
   if (!copy_) check_reach(view);
@@ -237,9 +237,9 @@ void SimNode::check_losses(const AgentView& view, const std::map<uint64_t, uint6
   for (const uint64_t id : accepted_hot_)
     if (!at_hub.contains(id)) ++(lost_by_hub_.contains(id) ? missing_by_hub : missing);
   const uint64_t waiting = view.outbox.waiting_count;
-  if (missing > evicted_seen_ + waiting + rotted_records_)
+  if (missing > evicted_seen_ + waiting + rotted_records_.size())
     violate("Q1", std::to_string(missing) + " accepted records are nowhere (" + std::to_string(evicted_seen_) +
-                      " evicted, " + std::to_string(waiting) + " waiting, " + std::to_string(rotted_records_) +
+                      " evicted, " + std::to_string(waiting) + " waiting, " + std::to_string(rotted_records_.size()) +
                       " damaged)");
   if (!forgot_ && !copied_ && missing_by_hub > fleet_.hub_gap_of(id_))
     violate("Q4", "the hub lost " + std::to_string(missing_by_hub) + " of its records and declared " +
