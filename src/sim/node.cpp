@@ -236,7 +236,11 @@ Reading SimNode::reading(uint64_t number) const {
 }
 
 void SimNode::give_batch() {
-  if (!agent_ || agent_->serving() == nullptr) return;
+  if (!agent_) return;
+  if (agent_->serving() == nullptr) {
+    busy_in_a_row_ = 0;  // nothing is offered, so nothing is refused; that nothing serves is for U2
+    return;
+  }
   const deploy::View view = agent_->view().deploy;
   const std::string& serves = view.running_digest.empty() ? view.candidate_digest : view.running_digest;
   if (serving_from_.empty() || serving_from_.back().second != serves) serving_from_.emplace_back(next_reading_, serves);
