@@ -112,7 +112,8 @@ class Hub:
         self.process = None
 
     def start(self):
-        before = len(read(self.data + ".log")) if os.path.exists(self.data + ".log") else 0
+        log = self.lab.path(self.name + ".log")  # its data may lie elsewhere
+        before = len(read(log)) if os.path.exists(log) else 0
         self.process = self.lab.spawn(self.name, [*self.prefix, BIN + "/waybill", "hub", "--data-dir", self.data,
                                                   "--listen", f"{self.address}:{self.port}"])
 
