@@ -47,9 +47,11 @@ std::vector<Transition> Coverage::not_allowed() const {
   for (size_t i = 0; i < kMachinesCount; ++i) {
     const auto machine = static_cast<Machine>(i);
     const MachineSpec& spec = spec_of(machine);
-    for (uint8_t from = 0; from < spec.states.size(); ++from)
-      for (uint8_t event = 0; event < spec.events.size(); ++event)
-        for (uint8_t to = 0; to < spec.states.size(); ++to) {
+    const auto states_count = static_cast<uint8_t>(spec.states.size());
+    const auto events_count = static_cast<uint8_t>(spec.events.size());
+    for (uint8_t from = 0; from < states_count; ++from)
+      for (uint8_t event = 0; event < events_count; ++event)
+        for (uint8_t to = 0; to < states_count; ++to) {
           const Transition one{machine, from, event, to};
           if (count(one) > 0 && std::find(allowed.begin(), allowed.end(), one) == allowed.end()) out.push_back(one);
         }

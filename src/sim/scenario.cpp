@@ -45,7 +45,7 @@ std::string words_of(const NodeRange& nodes) {
 
 std::string words_of(const Cue& cue) {
   const ActSpec& spec = spec_of(cue.act);
-  const std::string name(spec.name);
+  std::string name(spec.name);
   switch (spec.takes) {
     case Takes::kNothing: return name;
     case Takes::kRelease:

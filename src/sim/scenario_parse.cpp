@@ -1,6 +1,7 @@
 // Text → Scenario. One statement a line, words between blanks; a fault of the text does not end the reading, so that
 // all of them are told at once.
 #include <algorithm>
+#include <cmath>
 
 #include "base/bytes.h"
 #include "base/document.h"
@@ -140,7 +141,7 @@ void Parser::fault(const Words& words) {
           text.ends_with('%') ? parse_double(std::string_view(text).substr(0, text.size() - 1)) : std::nullopt;
       if (words.size() != 3 || !rate || !(*rate >= 0 && *rate <= 100))
         return wrong("fault '" + words[1] + "' takes a chance, as in 'fault " + words[1] + " 5%'");
-      value = static_cast<int64_t>(*rate * 10'000 + 0.5);
+      value = std::llround(*rate * 10'000);
       return;
     }
     case FaultUnit::kEveryMs:
@@ -177,7 +178,7 @@ void Parser::arguments(const ActSpec& spec, const Words& words, Cue& cue) {
   const std::string name(spec.name);
   const auto keep = [&](bool good) {
     if (!good) return;
-    out_.script.push_back(std::move(cue));
+    out_.script.push_back(cue);
     cue_lines_.push_back(line_);
   };
   switch (spec.takes) {
