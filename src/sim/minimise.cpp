@@ -15,7 +15,7 @@ class Search {
  private:
   using Without = std::function<Scenario(size_t from, size_t to)>;
   // Takes the first of the candidates that fails. False: none does.
-  bool take(std::vector<Scenario> candidates, const std::string& what);
+  bool take(const std::vector<Scenario>& candidates, const std::string& what);
   // Leaves out what can be left out of the parts that `count` counts, first all, then in ever smaller chunks.
   bool leave_out(const std::string& what, const std::function<size_t()>& count, const Without& without);
   bool fewer_days();
@@ -44,7 +44,7 @@ std::vector<uint32_t> smaller(uint32_t now) {
   return out;
 }
 
-bool Search::take(std::vector<Scenario> candidates, const std::string& what) {
+bool Search::take(const std::vector<Scenario>& candidates, const std::string& what) {
   std::vector<Scenario> tries;
   for (uint32_t i = 0; i < how_.seeds_per_candidate; ++i)
     for (const Scenario& candidate : candidates) {
