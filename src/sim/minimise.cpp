@@ -96,7 +96,7 @@ bool Search::fewer_days() {
     candidates.push_back(std::move(cut));
     candidates.push_back(std::move(squeezed));
   }
-  return take(std::move(candidates), "fewer days");
+  return take(candidates, "fewer days");
 }
 
 bool Search::fewer_nodes() {
@@ -105,7 +105,7 @@ bool Search::fewer_nodes() {
     candidates.push_back(best_.scenario);
     candidates.back().nodes = nodes;
   }
-  return take(std::move(candidates), "fewer nodes");
+  return take(candidates, "fewer nodes");
 }
 
 bool Search::fewer_faults() {
