@@ -34,9 +34,12 @@ class Hostile : public Https {
     int fd_;
   };
 
-  // A client with TLS whose every byte is ours to send or not.
+  // A client with TLS whose every byte is ours to send or not. Its receive buffer is small and fixed: one that the
+  // kernel tunes can hold a whole large answer, and then nobody waits for the reader.
   struct Tls {
     explicit Tls(asio::ssl::context& context, const Endpoint& endpoint) : stream(io, context) {
+      stream.lowest_layer().open(asio::ip::tcp::v4());
+      stream.lowest_layer().set_option(asio::socket_base::receive_buffer_size(64 * 1024));
       stream.lowest_layer().connect({asio::ip::make_address(endpoint.host), endpoint.port});
       stream.handshake(asio::ssl::stream_base::client);
     }
