@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "base/checksum.h"
 #include "base/civil_days.h"
+#include "base/evidence.h"
 #include "base/json_text.h"
 #include "base/prng.h"
 #include "base/signature.h"
@@ -85,6 +86,20 @@ TEST(JsonText, IsValidWhateverTheBytes) {
   EXPECT_EQ(text("\xC3"), "x\"\\ufffd\"");                        // cut short
   EXPECT_EQ(text("\xED\xA0\x80"), "x\"\\ufffd\\ufffd\\ufffd\"");  // a surrogate is no character
   EXPECT_EQ(text("\xC0\xAF"), "x\"\\ufffd\\ufffd\"");             // an overlong '/'
+}
+
+TEST(Evidence, CountsByIdAndSaysSo) {
+  Evidence one, sum;
+  one.decided("B1 Q2", 2);
+  one.decided("Q2");
+  one.decided("wire Q");  // no ids
+  sum += one;
+  sum += one;
+  EXPECT_EQ(sum.count("Q2"), 6U);
+  EXPECT_EQ(sum.count("Q3"), 0U);
+  EXPECT_EQ(evidence_json({"p", "a \"b\"", {{"points", 7}}, 5, 4, 3, sum}),
+            "{\"program\": \"p\",\n \"what\": \"a \\\"b\\\"\",\n \"finished_unix_s\": 5,\n \"seconds\": 4,\n"
+            " \"violations\": 3,\n \"sizes\": {\"points\": 7},\n \"decided\": {\"B1\": 4, \"Q2\": 6}}\n");
 }
 
 TEST(CivilDays, AgreeWithTheCalendar) {

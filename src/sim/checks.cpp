@@ -46,6 +46,7 @@ std::map<uint64_t, uint64_t> Fleet::readings_at_hub(const SimNode& node, bool ch
 }
 
 void Fleet::check_record(const SimNode& node, const wire::RecordUp& record, uint64_t& last_in_stream) {
+  decided("Q2 Q3 B1");
   const auto id = static_cast<uint64_t>(record.numbers(0));
   const std::string what = node.id() + ": reading " + std::to_string(id) + " ";
   if (id == last_in_stream) violate("Q3", what + "is in one stream twice");
@@ -58,6 +59,7 @@ void Fleet::check_record(const SimNode& node, const wire::RecordUp& record, uint
   const auto after = std::upper_bound(node.serving_from_.begin(), node.serving_from_.end(), id,
                                       [](uint64_t wanted, const auto& one) { return wanted < one.first; });
   if (after == node.serving_from_.begin()) return;  // of a copy
+  decided("F6");
   if (std::prev(after)->second != record.release() && id < node.next_reading_)
     violate("F6", what + "says that " + record.release().substr(0, 12) + " served, it was " +
                       std::prev(after)->second.substr(0, 12));
@@ -85,6 +87,7 @@ void Fleet::check_streams(const SimNode& node, const AgentView& view) {
   std::map<uint32_t, int> of_lane;
   for (const hub::StreamRow& stream : streams) ++of_lane[stream.lane];
   for (const hub::StreamRow& stream : streams) {
+    decided("Q4");
     const hub::pb::StreamState& state = stream.state;
     const std::string what = node.id() + ", lane " + std::to_string(stream.lane) + ": ";
     if (state.high_seq() != state.effected() + state.evicted() + state.lost() + state.hub_gap())
@@ -115,6 +118,7 @@ void Fleet::check_datasets() {
     return true;
   });
   rows_.scan(Table::kMeta, "dataset/", "dataset/", [&](std::string_view key, std::string_view value) {
+    decided("Q3");
     hub::pb::DatasetRow row;
     const std::string name(key.substr(key.find('/') + 1));
     if (row.ParseFromArray(value.data(), static_cast<int>(value.size())) && row.records() != stored[name])
@@ -128,6 +132,7 @@ void Fleet::check_datasets() {
 void Fleet::check_acks_kept() {
   for (const auto& node : nodes_)
     for (const auto& [stream, told] : node->told_acks_) {
+      decided("H1");
       const auto state = load_row<hub::pb::StreamState>(rows_, Table::kStreams,
                                                         hub::stream_key(node->id(), stream.first, stream.second));
       if (!state || state->high_seq() < told)
@@ -138,6 +143,7 @@ void Fleet::check_acks_kept() {
 
 // H4: the chain of the audit is whole.
 void Fleet::check_audit() {
+  decided("H4");
   if (const auto broken = hub::first_broken_audit(rows_))
     violate("H4", "the audit chain is broken at entry " + std::to_string(*broken));
 }
@@ -151,6 +157,7 @@ uint64_t Fleet::audit_head() {
 void Fleet::check_outage(int64_t lasted_ms) {
   if (away_ == Away::kRefuses) return;
   for (const auto& node : nodes_) {
+    decided("L2");
     const auto regular = static_cast<uint64_t>(lasted_ms / kContactMs);
     const uint64_t allowed = regular + regular / 5 + kEarlyRetries * (1 + node->outage_boots_);
     if (node->outage_attempts_ > allowed)
@@ -181,6 +188,7 @@ void Fleet::check_admission(const SimNode& node, hub::pb::ExposureState before) 
   if (after == hub::pb::EXPOSURE_NONE || !admitted) return;
   const auto rollout = rollout_of(rollouts_.back());
   if (!rollout || rollout->state() == hub::pb::ROLLOUT_COMPLETED) return;
+  decided("F1");
   if (rollout->state() == hub::pb::ROLLOUT_PAUSED || rollout->state() == hub::pb::ROLLOUT_ABORTED)
     return violate("F1", "rollout " + rollout->name() + " admits " + node.id() + " though it is paused or aborted");
   const auto stage = std::min<int>(static_cast<int>(rollout->stage()), rollout->waves_percent_size() - 1);
@@ -209,15 +217,18 @@ void Fleet::check_rollouts() {
       if (!exposure) continue;
       if (exposure->state() == hub::pb::EXPOSURE_COMMITTED) {
         ++committed;
+        decided("F6");
         if (!ran_[node->id()].contains(rollout->digest()))
           violate("F6", node->id() + " counts as running " + rollout->name() + " and never did");
       }
       if (exposure->state() != hub::pb::EXPOSURE_FAILED) continue;
       ++failed;
+      decided("F3");
       if (!refused_[node->id()].contains(rollout->digest()))
         violate("F3", node->id() + " counts as failed with " + rollout->name() + " and never refused it");
     }
     if (forced_.contains(id)) continue;
+    decided("F4");
     if (rollout->state() == hub::pb::ROLLOUT_HALTED && failed == 0)
       violate("F4", "rollout " + rollout->name() + " halted though no node failed");
     // A node that committed may have failed with it since.
@@ -243,12 +254,14 @@ void Fleet::check_end() {
     if (!rollout) continue;
     if (rollout->state() == hub::pb::ROLLOUT_HALTED) ++report_.halted_rollouts;
     const Kind kind = kinds_[rollout->digest()];
+    decided("F1", kind == Kind::kSwapped || kind == Kind::kDeadly ? 1 : 0);
     if ((kind == Kind::kSwapped || kind == Kind::kDeadly) && rollout->state() == hub::pb::ROLLOUT_COMPLETED &&
         !forced_.contains(id))
       violate("F1", "the bad release " + rollout->name() + " was rolled out to the end");
   }
   // F3: whoever was away blocks nothing, so the last rollout is over.
   const auto last = rollouts_.empty() ? std::nullopt : rollout_of(rollouts_.back());
+  decided("F3");
   const bool anybody = std::any_of(nodes_.begin(), nodes_.end(), [](const auto& node) { return !node->revoked; });
   if (anybody && (!last || last->state() != hub::pb::ROLLOUT_COMPLETED))
     violate("F3", "the last rollout is not over in the end");

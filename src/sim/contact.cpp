@@ -68,6 +68,7 @@ void SimNode::perform(agent::SendExchange&& effect) {
 
 // L2: who finds no way to the hub tries ever more rarely. The pause grows to two minutes, half of that on average.
 void SimNode::count_knock() {
+  decided("L2");
   if (now_ms() - knocks_since_ms_ > kHourMs) {
     knocks_since_ms_ = now_ms();
     knocks_ = 0;
@@ -89,6 +90,7 @@ void SimNode::deliver(uint64_t exchange, const Bytes& response) {
   step(agent::ExchangeDone{exchange, response});
   if (!agent_ || !decoded.ok()) return;
   const deploy::View after = agent_->view().deploy;
+  decided("U4 F2");
   if (after.running_digest != before.running_digest)
     violate("U4", "an answer of the hub changed what runs to '" + after.running_digest.substr(0, 12) + "'");
   if (decoded->desired().generation() < before.desired_generation && after.desired_digest != before.desired_digest)

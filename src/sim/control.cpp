@@ -82,6 +82,7 @@ void Fleet::at_hub(SimNode& node, uint64_t life, uint64_t id, const Bytes& bytes
   const auto exposure = exposure_of(node);
   begin_call();
   auto outcome = hub_->exchange(rows_, hub_now(), node.id(), *request);
+  decided("I4", node.revoked ? 1 : 0);
   if (!outcome.ok()) {
     if (!node.revoked) violate("hub", node.id() + " was refused: " + outcome.error().text);
     calls_.push_back({&node, life, id, [&node, life, id] { node.refuse(life, id, 0); }});
@@ -96,6 +97,7 @@ void Fleet::at_hub(SimNode& node, uint64_t life, uint64_t id, const Bytes& bytes
   // H2: the same request at once again is answered with the same acks.
   std::string acks;
   for (const wire::StreamAck& ack : outcome->response.acks()) acks += wire::encode(ack);
+  decided("H2", node.last_at_hub_ == (life << 32 | id) ? 1 : 0);
   if (node.last_at_hub_ == (life << 32 | id) && node.last_acks_ != acks)
     violate("H2", node.id() + ": a request that came twice was acked in two ways");
   node.last_at_hub_ = life << 32 | id;
@@ -144,6 +146,7 @@ void Fleet::resume(const Held& held) {
   const auto exposure = exposure_of(node);
   begin_call();
   auto response = hub_->resume(rows_, hub_now(), node.id());
+  decided("I4", node.revoked ? 1 : 0);
   if (response.ok() && node.revoked) violate("I4", node.id() + " is revoked and was answered");
   if (!response.ok()) {
     if (!node.revoked) violate("hub", node.id() + " was not answered: " + response.error().text);

@@ -140,6 +140,7 @@ void SimNode::perform(deploy::WriteSlot&& effect) {
         1, agent::DeployEvent{deploy::SlotFailed{effect.digest, fail(Code::kInvalid, "offset is not the length")}});
   slot.bytes += effect.bytes;
   // U7: no more is written than the release was signed to have.
+  decided("U7");
   if (const auto known = fleet_.shipped_.find(effect.digest);
       known == fleet_.shipped_.end() || slot.bytes.size() > known->second)
     violate("U7", "writes " + std::to_string(slot.bytes.size()) + " bytes of " + effect.digest.substr(0, 12));

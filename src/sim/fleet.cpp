@@ -64,6 +64,7 @@ void Fleet::enrol(SimNode& node) {
     return violate("I6", outcome.ok() ? "no certificate was asked for" : outcome.error().text);
   const auto done = hub_->finish_enrolment(rows_, hub_now(), *outcome->issue, "", "certificate", "authority");
   if (!done.ok()) return violate("I6", done.error().text);
+  decided("H2 I6 I6");
   if (done->node_id() != node.id()) violate("I6", "the hub renamed " + node.id());
   const auto again = hub_->enrol(rows_, hub_now(), request, entropy);  // the answer was lost on the way
   if (!again.ok() || !again->response || wire::encode(*again->response) != wire::encode(*done))

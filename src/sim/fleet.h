@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/checksum.h"
@@ -93,6 +94,7 @@ class Fleet {
   std::map<uint64_t, uint64_t> readings_at_hub(const SimNode& node, bool check);
   uint64_t hub_gap_of(const std::string& node_id);
   void violate(const std::string& promise, const std::string& text);
+  void decided(std::string_view ids, uint64_t times = 1) { report_.evidence.decided(ids, times); }
   Moment hub_now() const { return {Instant{clock_.now_ns()}, kEpochMs + clock_.now_ms()}; }
 
   Options options_;

@@ -94,6 +94,7 @@ void SimNode::boot() {
   config.outbox.bytes_max = outbox::kBytesMin;
   config.sync.long_poll_ms = 600'000;
   auto opened = Agent::open(std::move(config), found, std::move(files), prng_.split(), std::nullopt);
+  decided("Q5");
   if (!opened.ok()) return violate("Q5", "did not start: " + opened.error().text);
   agent_.emplace(std::move(opened).value());
   resume_feed();
@@ -214,6 +215,7 @@ bool SimNode::spins() {
   const int64_t now_ns = fleet_.clock_.now_ns();
   steps_at_once_ = stepped_at_ns_ == now_ns ? steps_at_once_ + 1 : 0;
   stepped_at_ns_ = now_ns;
+  decided("T1");
   if (steps_at_once_ < kStepsAtOnceMax) return false;
   violate("T1", "steps without end at one instant: its timer is in the past");
   crash();
@@ -284,6 +286,7 @@ void SimNode::perform(agent::Answer&& effect) {
   busy_in_a_row_ = effect.verdict == agent::Answer::Verdict::kBusy ? busy_in_a_row_ + 1 : 0;
   if (effect.verdict == agent::Answer::Verdict::kAccepted) {
     // Q7: an "accepted" leaves only after the commit of what was selected.
+    decided("Q7");
     if (found->second.ticket > durable_ticket_) violate("Q7", "accepted a batch whose records are not durable");
     fleet_.report_.records_accepted += effect.rows_accepted;
     last_accepted_ms_ = now_ms();

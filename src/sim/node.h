@@ -126,6 +126,7 @@ class SimNode {
   void check_losses(const AgentView& view, const std::map<uint64_t, uint64_t>& at_hub);
   bool settled() const;
   void violate(const char* promise, const std::string& text);
+  void decided(std::string_view ids, uint64_t times = 1);
 
   Fleet& fleet_;
   uint32_t index_;

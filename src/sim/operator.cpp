@@ -51,6 +51,7 @@ void Fleet::ship(Kind kind, const std::string& version) {
   if (!pushed.ok()) return violate("setup", pushed.error().text);
   const auto again = hub_->push_release(rows_, hub_now(), *artifact, "sim");
   if (!again.ok() || again->digest() != pushed->digest()) violate("H2", "the same release pushed twice is two");
+  decided("H2");
   shipped_[pushed->digest()] = pushed->size_bytes();
   kinds_[pushed->digest()] = kind;
   if (healing_) last_good_ = pushed->digest();
@@ -67,6 +68,7 @@ void Fleet::ship(Kind kind, const std::string& version) {
   const bool nobody_left = std::all_of(nodes_.begin(), nodes_.end(), [](const auto& node) { return node->revoked; });
   if (!started.ok() && nobody_left) return;  // a rollout to nobody is refused, and rightly
   if (!started.ok()) return violate("setup", "rollout of " + version + ": " + started.error().text);
+  decided("H4");
   if (audit_head() <= audited) violate("H4", "a rollout was started and not audited");
   rollouts_.push_back(started->id());
   wake_held();
@@ -93,6 +95,7 @@ bool Fleet::command(const std::string& rollout, hub::Hub::RolloutCommand what) {
   hub_watch_.cause = HubCause::kGate;
   if (done.ok() && what == hub::Hub::RolloutCommand::kPromote) forced_.insert(rollout);
   if (!done.ok()) return false;  // over, or forgotten by a restored hub
+  decided("H4");
   if (before && before->state() != done->state() && audit_head() <= audited)
     violate("H4", "rollout " + rollout + " was changed and that was not audited");
   wake_held();
@@ -129,6 +132,7 @@ void Fleet::revoke(const std::string& id) {
   const uint64_t audited = audit_head();
   const Status done = hub_->revoke_node(rows_, hub_now(), id, "sim");
   if (!done.ok()) return violate("I4", done.error().text);
+  decided("H4");
   if (audit_head() != audited + 1) violate("H4", "a node was revoked and not audited once");
   orders_.push_back({Kind::kGood, {}, id});
   mark_revoked(id);

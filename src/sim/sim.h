@@ -19,6 +19,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/evidence.h"
 #include "edge/agent/agent.h"
 #include "sim/coverage.h"
 #include "sim/faults.h"
@@ -71,6 +72,7 @@ struct Report {
   uint64_t meddlings = 0;  // commands of the operator at a bad moment
   double device_hours = 0;
   Coverage coverage;
+  Evidence evidence;  // how often each promise was decided
   uint64_t violations_count = 0;
   std::vector<Violation> violations;  // the first kViolationsMax
   static constexpr size_t kViolationsMax = 20;

@@ -23,6 +23,8 @@ void SimNode::violate(const char* promise, const std::string& text) {
   fleet_.violate(promise, id_ + (copy_ ? " (a copy)" : "") + ": " + text);
 }
 
+void SimNode::decided(std::string_view ids, uint64_t times) { fleet_.decided(ids, times); }
+
 // No fault of its disk lately, and not just started.
 bool SimNode::settled() const {
   const int64_t now_ns = fleet_.clock_.now_ns();
@@ -40,6 +42,7 @@ void SimNode::count_budget(uint64_t record_bytes) {
     budget_day_bytes_ = 0;
   }
   budget_day_bytes_ += record_bytes;
+  if (!forgot_) decided("B2");
   if (!forgot_ && budget_day_bytes_ > 2 * kBudgetBytesPerDay)
     violate("B2", "sent " + std::to_string(budget_day_bytes_) + " record bytes in a day");
 }
@@ -47,6 +50,7 @@ void SimNode::count_budget(uint64_t record_bytes) {
 // L3: Retry-After is honoured. F6: what is reported is what runs. T4: requests are ordered by (boot, monotonic); a boot
 // that its store could not note yet sends no records, and is not looked at.
 void SimNode::watch_request(const wire::ExchangeRequest& request) {
+  decided("L3 F6 T4");
   if (fleet_.clock_.now_ns() < not_before_ns_)
     violate("L3", "came " + std::to_string((not_before_ns_ - fleet_.clock_.now_ns()) / kNsPerMs) +
                       " ms before Retry-After was over");
@@ -83,6 +87,7 @@ void SimNode::watch_running() {
       const auto kind = fleet_.kinds_.find(running);
       fleet_.ran_[id_].insert(running);
       has_run_ = true;
+      decided("U1 U3");
       const auto slot = slots_.find(running);
       if (kind == fleet_.kinds_.end()) return violate("U1", "runs " + name + ", which nobody shipped");
       if (!assigned_.contains(running)) violate("U1", "runs " + name + ", which the hub never named to it");
@@ -91,9 +96,11 @@ void SimNode::watch_running() {
       if (kind->second == Kind::kSwapped || kind->second == Kind::kDeadly)
         violate("U3", std::string("committed the release that ") +
                           (kind->second == Kind::kSwapped ? "has its columns swapped" : "ends the process"));
+      if (old_agent_) decided("U6");
       if (kind->second == Kind::kPicky && old_agent_) violate("U6", "runs a pipeline that it cannot load");
     }
   }
+  decided("U5 S1 U9");
   if (view.desired_generation < generation_seen_)
     violate("U5", "went from generation " + std::to_string(generation_seen_) + " back to " +
                       std::to_string(view.desired_generation));
@@ -139,6 +146,7 @@ void SimNode::watch_crashing_release(const deploy::View& view) {
     const deploy::View then = agent_->view().deploy;
     if (then.candidate_digest != digest || !is_loaded(then)) return;
     const uint32_t times = ++killed_by_[digest];
+    decided("U3");
     if (times > kTriesMax) violate("U3", "tried a release that ends the process " + std::to_string(times) + " times");
     crash();
     fleet_.clock_.in_ms(2'000, [this] { boot(); });
@@ -148,6 +156,7 @@ void SimNode::watch_crashing_release(const deploy::View& view) {
 void SimNode::check_now() {
   if (!agent_) return;
   const AgentView view = agent_->view();
+  decided("Q4 Q5 Q8");
   uint64_t evicted = 0;
   for (const outbox::RuleCounts& rule : view.outbox.rules) evicted += rule.evicted;
   evicted_seen_ = std::max(evicted_seen_, evicted);
@@ -171,6 +180,8 @@ void SimNode::check_now() {
 void SimNode::check_serving(const AgentView& view) {
   if (!settled()) return;
   const char* const what = clock_offset_ms_ != 0 ? "T3" : "Q7";
+  decided(what);
+  decided("U2");
   const int64_t now_ns = fleet_.clock_.now_ns();
   if (!waiting_.empty() && now_ns - waiting_.begin()->second.since_ns > kSettledNs)
     violate(what, "leaves a producer without an answer");
@@ -197,11 +208,13 @@ void SimNode::check_reach(const AgentView&) {
                     !forgot_ && !fleet_.hub_away() && for_long(fleet_.hub_well_since_ms_ * kNsPerMs) &&
                     for_long(booted_ns_) &&
                     for_long(std::max({link.cut_until_ms, link.mute_up_until_ms, link.mute_down_until_ms}) * kNsPerMs);
+  decided("R1", well ? 1 : 0);
   if (well && now_ms() - last_contact_ms_ > kReachMs)
     violate("R1", "has a link and a hub, and made no contact for " +
                       std::to_string((now_ms() - last_contact_ms_) / kMinuteMs) + " minutes");
   const bool only_full = now_ms() < full_until_ms_ && now_ms() >= broken_until_ms_ && for_long(booted_ns_) &&
                          agent_->serving() != nullptr && faults.store_fail_per_million <= 10'000;
+  decided("R1", only_full ? 1 : 0);
   if (only_full && now_ms() - std::max(full_since_ms_, last_accepted_ms_) > kFullStillTakesMs &&
       now_ns - booted_ns_ > kFullStillTakesMs * kNsPerMs)
     violate("R1", "takes nothing in on a full disk, for " +
@@ -215,6 +228,7 @@ void SimNode::check_last() {
   const auto at_hub = fleet_.readings_at_hub(*this, true);
   for (const auto& [id, count] : at_hub) fleet_.report_.records_at_hub += count;
   if (revoked) return;
+  decided("L1 U9 Q7");
   if (view.outbox.waiting_count > 0 && view.outbox.sendable_bytes > 0)
     violate("L1", "still holds " + std::to_string(view.outbox.waiting_count) + " records that nothing keeps back");
   if (view.deploy.running_digest != fleet_.last_good_)
@@ -223,6 +237,7 @@ void SimNode::check_last() {
   if (!view.store_error.empty()) violate("Q7", "its store does not hold in the end: " + view.store_error);
   check_losses(view, at_hub);
   const bool copies_allowed = forgot_ || copied_ || !lost_by_hub_.empty();  // sent again under a new incarnation
+  decided("Q3", copies_allowed ? 0 : at_hub.size());
   for (const auto& [id, count] : at_hub)
     if (count > 1 && !copies_allowed)
       violate("Q3", "reading " + std::to_string(id) + " had " + std::to_string(count) + " effects");
@@ -232,6 +247,7 @@ void SimNode::check_last() {
 // Q1: what was accepted is at the hub, waits, was evicted and counted, or sat on a damaged row. Q4: what a restored hub
 // has forgotten it declares as its own gap, in streams that went on.
 void SimNode::check_losses(const AgentView& view, const std::map<uint64_t, uint64_t>& at_hub) {
+  decided("Q1", accepted_hot_.size());
   uint64_t missing = 0;
   uint64_t missing_by_hub = 0;
   for (const uint64_t id : accepted_hot_)

@@ -53,6 +53,8 @@ void cut_recovery(Subject& subject, const MemoryDisk& start, const std::vector<s
     Medium after(walker.after_power_cut(cut_of(variant, seed + i)));
     ++tally.points;
     ++tally.nested_points;
+    tally.evidence.decided(subject.promises());
+    tally.evidence.decided("Q6");
     if (const std::string wrong = try_point(subject, after, bounds, false); !wrong.empty())
       tally.violate(where + ", cut again in its recovery after operation " + std::to_string(i) + ", variant " +
                     std::to_string(variant) + ": " + wrong);
@@ -75,6 +77,7 @@ void cut_moment(Subject& subject, const Plan& plan, const MemoryDisk& walker, co
     MemoryDisk start;
     if (nested) start = after.disk.copy();
     ++tally.points;
+    tally.evidence.decided(subject.promises());
     const std::string wrong = try_point(subject, after, moment.bounds, !nested && variant == 0);
     tally.calls_most = std::max(tally.calls_most, after.calls());
     if (!wrong.empty())
@@ -97,6 +100,7 @@ void Tally::add(const Tally& other) {
   nested_points += other.nested_points;
   calls_most = std::max(calls_most, other.calls_most);
   violations += other.violations;
+  evidence += other.evidence;
   for (const std::string& text : other.first)
     if (first.size() < kFirstMax) first.push_back(text);
 }
@@ -184,6 +188,8 @@ Tally fail_calls(Subject& subject, const Plan& plan, const Progress& progress) {
                                   std::to_string(count) + " fails " + (forever ? "from then on" : "once");
         progress(where, tally);
         ++tally.points;
+        tally.evidence.decided(subject.promises());
+        tally.evidence.decided("Q7");
         Medium medium;
         MemoryDisk start;
         std::string wrong;

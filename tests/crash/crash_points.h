@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "base/evidence.h"
 #include "tests/crash/subject.h"
 
 namespace wb::crash {
@@ -32,6 +33,7 @@ struct Tally {
   uint64_t nested_points = 0;
   uint64_t calls_most = 0;  // of one start
   uint64_t violations = 0;
+  Evidence evidence;               // how often each promise was decided
   std::vector<std::string> first;  // descriptions, at most kFirstMax
   static constexpr size_t kFirstMax = 5;
   void violate(std::string text);

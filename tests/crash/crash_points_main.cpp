@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "apps/evidence_file.h"
 #include "tests/crash/crash_points.h"
 #include "tests/crash/recording_vfs.h"
 
@@ -37,11 +38,14 @@ struct Options {
   uint64_t nested_every = 64;
   uint32_t jobs = 2;
   bool list = false;
+  std::string evidence;  // file
+  std::string what;      // as on the command line, for the evidence
 };
 
 // What a job tells its parent, in memory that both see.
 struct Report {
   uint64_t operations, points, nested_points, calls_most, violations;
+  Evidence evidence;
   char where[kTextMax];
   char first[Tally::kFirstMax][kTextMax];
   uint32_t first_count;
@@ -60,6 +64,7 @@ void write_report(Report& report, const Tally& tally) {
   report.nested_points = tally.nested_points;
   report.calls_most = tally.calls_most;
   report.violations = tally.violations;
+  report.evidence = tally.evidence;
   report.first_count = static_cast<uint32_t>(tally.first.size());
   for (size_t i = 0; i < tally.first.size(); ++i) copy_text(report.first[i], tally.first[i]);
 }
@@ -71,6 +76,7 @@ Tally read_report(const Report& report) {
   tally.nested_points = report.nested_points;
   tally.calls_most = report.calls_most;
   tally.violations = report.violations;
+  tally.evidence = report.evidence;
   for (uint32_t i = 0; i < report.first_count; ++i) tally.first.emplace_back(report.first[i]);
   return tally;
 }
@@ -144,6 +150,7 @@ class Table {
     std::fflush(stdout);
     sum_.add(tally);
     ++rows_;
+    leave_evidence();
   }
   int close(double took) const {
     std::printf("crash points: %llu points (%llu within a recovery) of %llu rows in %.0f s, %llu violations\n",
@@ -153,10 +160,24 @@ class Table {
   }
 
  private:
+  // What was done so far: a long run may be ended at any time.
+  void leave_evidence() const {
+    if (options_.evidence.empty()) return;
+    EvidenceRun run;
+    run.program = "wb_crash_points";
+    run.what = options_.what;
+    run.sizes = {{"points", sum_.points}, {"points_in_a_recovery", sum_.nested_points}, {"rows", rows_}};
+    run.seconds = static_cast<uint64_t>(seconds_since(began_));
+    run.violations = sum_.violations;
+    run.decided = sum_.evidence;
+    if (!write_evidence(options_.evidence, run))
+      std::fprintf(stderr, "%s: cannot be written\n", options_.evidence.c_str());
+  }
   static unsigned long long count(uint64_t value) { return static_cast<unsigned long long>(value); }
   const Options& options_;
   Tally sum_;
   uint64_t rows_ = 0;
+  const std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
   std::string repeat_;
 };
 
@@ -217,6 +238,12 @@ int main(int argc, char** argv) {
   app.add_option("--nested-every", options.nested_every, "cut again in the recovery of every n-th point; 0 = never");
   app.add_option("--jobs", options.jobs, "processes")->check(CLI::Range(1U, wb::crash::kJobsMax));
   app.add_flag("--list", options.list, "print the names of the workloads");
+  app.add_option("--evidence", options.evidence,
+                 "write how often each promise was decided to this file, after every row");
   CLI11_PARSE(app, argc, argv);
+  for (const CLI::Option* option : app.get_options())
+    if (option->count() > 0 && option->get_name() != "--evidence" && option->get_name() != "--jobs")
+      options.what += (options.what.empty() ? "" : " ") + option->get_name() + " " + option->as<std::string>();
+  if (options.what.empty()) options.what = "everything, as by default";
   return wb::crash::run(options, random_seeds);
 }

@@ -30,6 +30,7 @@ class EarlyAck final : public Subject {
  public:
   explicit EarlyAck(std::unique_ptr<Subject> real) : Subject("early: " + real->name()), real_(std::move(real)) {}
   std::string run(Medium& medium, MemoryDisk* start) override { return real_->run(medium, start); }
+  std::string_view promises() const override { return real_->promises(); }
   std::string check(Medium& medium, const Bounds& bounds, bool go_on) override {
     return real_->check(medium, {bounds.asked, bounds.asked}, go_on);
   }
@@ -43,6 +44,7 @@ class Alteration final : public Subject {
  public:
   explicit Alteration(std::unique_ptr<Subject> real) : Subject("altered: " + real->name()), real_(std::move(real)) {}
   std::string run(Medium& medium, MemoryDisk* start) override { return real_->run(medium, start); }
+  std::string_view promises() const override { return real_->promises(); }
   std::string check(Medium& medium, const Bounds& bounds, bool go_on) override {
     const std::string name = std::string(kRoot) + "/node/outbox.db";
     if (const auto file = medium.disk.find(name); file && medium.disk.bytes(*file).size() > 6 * 4'096U) {

@@ -137,6 +137,7 @@ Tally damage_node_file(const Plan& plan, const Progress& progress) {
                                    : "cut off at byte " + std::to_string(n - bits);
     progress(where, tally);
     ++tally.points;
+    tally.evidence.decided("Q2 Q4 Q5");
     const std::string wrong =
         check_damaged(specimen, medium, flip ? n / 8 / kPageBytes : UINT64_MAX, flip ? UINT64_MAX : n - bits);
     tally.calls_most = std::max(tally.calls_most, medium.calls());

@@ -35,6 +35,7 @@ class FilesSubject final : public Subject {
  public:
   FilesSubject() : Subject("files: identity, configuration and token replaced in turn") {}
 
+  std::string_view promises() const override { return "S1"; }
   std::string run(Medium& medium, MemoryDisk* start) override {
     medium.begin(start);
     for (uint64_t n = 1; n <= kWrites; ++n) {
@@ -82,6 +83,7 @@ class SlotsSubject final : public Subject {
     }
   }
 
+  std::string_view promises() const override { return "S1 U7"; }
   std::string run(Medium& medium, MemoryDisk* start) override {
     medium.begin(start);
     for (uint64_t n = 1; n <= kSteps; ++n) {

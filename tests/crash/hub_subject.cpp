@@ -58,6 +58,7 @@ class HubSubject final : public Subject {
     stride = workload_.stride;
   }
 
+  std::string_view promises() const override { return "H1"; }
   // The first run, which meets no fault, fills states_: what the hub decides depends on the rows alone.
   std::string run(Medium& medium, MemoryDisk* start) override {
     const bool first = states_.empty();

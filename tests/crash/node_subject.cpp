@@ -47,6 +47,7 @@ class NodeSubject final : public Subject {
     largest_ = std::max(largest_, workload_.file_bytes_max);
   }
 
+  std::string_view promises() const override { return workload_.is_outbox ? "Q1 Q2 Q4 Q5" : "Q1 Q2 Q5"; }
   std::string run(Medium& medium, MemoryDisk* start) override {
     Run run{*this, medium, options(workload_.file_bytes_max), nullptr, 0, 0, {}};
     if (workload_.prepared_steps == 0) medium.begin(start);

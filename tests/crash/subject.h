@@ -39,6 +39,8 @@ class Subject {
   virtual std::string run(Medium& medium, MemoryDisk* start) = 0;
   // Opens what is there by the real recovery path and compares. `go_on`: it must also take one more ticket.
   virtual std::string check(Medium& medium, const Bounds& bounds, bool go_on) = 0;
+  // The promises that check() decides, for the ledger: "Q1 Q2".
+  virtual std::string_view promises() const = 0;
   // Every how many operations power is cut; more than 1 only where one point costs a lot.
   uint64_t stride = 1;
 

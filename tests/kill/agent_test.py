@@ -288,6 +288,7 @@ class Agents(harness.Case):
 
     def check_reports(self, nodes):
         for node in nodes:
+            self.tally.decides("U1 F6 S1")
             status, at_hub = node.status()["deploy"], self.hub.node(node.name)
             if status["running_digest"] != self.digests[status["running"]]:
                 self.tally.violated(f"{node.name} U1: runs bytes that were not released: {status}")
@@ -302,6 +303,7 @@ class Agents(harness.Case):
     def check_decided_by_releases(self, nodes):
         names = {node.name for node in nodes}
         for record in self.hub.records():
+            self.tally.decides("U1", int(record["node"] in names))
             if record["node"] in names and record["release"] not in self.digests.values():
                 self.tally.violated(f"U1: a record of {record['node']} was decided by {record['release']}")
 

@@ -138,6 +138,7 @@ class Hubs(harness.Case):
         # Q3, H1: each sequence number once, and none that was acknowledged is missing.
         self.wire.exchange()
         tags = sorted(int(letter["reason"].rsplit("-", 1)[1]) for letter in self.hub.dead_letters("wire"))
+        self.tally.decides("Q3", self.wire.sent)
         if tags != list(range(1, self.wire.sent + 1)):
             self.tally.violated(f"Q3: {self.wire.sent} records were sent, the hub has {tags}")
         self.hub.process.stop()
@@ -159,6 +160,7 @@ class Hubs(harness.Case):
             return self.hub.process.kill()
         self.died(self.hub, point)
         self.assertTrue(self.begin(self.hub), "the hub did not start after " + point)
+        self.tally.decides("H1" if answered else "H2")
         if answered and not holds():
             self.tally.violated(f"H1: {point}:{number}: {kind} was answered, and is gone")
         if not holds():

@@ -1,6 +1,7 @@
 """What the tests of this folder share: processes that die by SIGKILL at a named point, producers that know what was answered,
 and the oracle, which is the simulator's: accepted records are at the hub exactly once, or wait, or are counted.
 """
+import atexit
 import collections
 import itertools
 import json
@@ -29,11 +30,28 @@ def rows_of(program):
     return json.loads(subprocess.run([f"{BIN}/{program}", "rows"], check=True, capture_output=True, text=True).stdout)
 
 
+def leave_evidence():
+    """With WAYBILL_EVIDENCE=FOLDER: what all tallies of this process counted, for tools/evidence."""
+    name = os.path.splitext(os.path.basename(sys.argv[0]))[0]
+    decided = sum((tally.decided for tally in Tally.all), collections.Counter())
+    run = {"program": "kill tests", "what": f"{name}, each row {SCALE} times, seed {SEED}", "finished_unix_s": int(time.time()),
+           "seconds": int(time.monotonic() - Tally.all[0].began), "violations": sum(len(tally.violations) for tally in Tally.all),
+           "sizes": {"kills": sum(sum(tally.kills.values()) for tally in Tally.all)}, "decided": dict(sorted(decided.items()))}
+    with open(os.path.join(os.environ["WAYBILL_EVIDENCE"], f"{name}.json"), "w") as file:
+        json.dump(run, file)
+
+
 class Tally:
-    """Counts the kills by point. Every expected point must have been hit."""
+    """Counts the kills by point, and how often each promise was decided. Every expected point must have been hit."""
+
+    all = []
 
     def __init__(self, name, points):
+        if not Tally.all and "WAYBILL_EVIDENCE" in os.environ:
+            atexit.register(leave_evidence)
+        Tally.all.append(self)
         self.name, self.expected = name, list(points)
+        self.decided = collections.Counter()  # by promise
         self.kills = collections.Counter()
         self.violations = []
         self.began = time.monotonic()
@@ -46,6 +64,10 @@ class Tally:
     def violated(self, text):
         with self.lock:
             self.violations.append(text)
+
+    def decides(self, ids, times=1):
+        with self.lock:
+            self.decided.update({promise: times for promise in ids.split()})
 
     def close(self, case):
         missing = [point for point in self.expected if not self.kills[point]]
@@ -143,6 +165,9 @@ def check_records(tally, nodes, hub, seconds=60):
         found, lost = missing()
     for node in nodes:
         times = found[node.name]
+        tally.decides("Q1", len(node.acked | node.lines))
+        tally.decides("Q3", len(times))
+        tally.decides("Q4")
         twice = [tag for tag, count in times.items() if count > 1]
         status = node.status()
         lanes = status["outbox"]["lanes"].values()

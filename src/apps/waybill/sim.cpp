@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 
+#include "apps/evidence_file.h"
 #include "apps/waybill/commands.h"
 #include "apps/waybill/sim_command.h"
 #include "apps/waybill/sim_print.h"
@@ -34,12 +35,29 @@ std::string repeat_command(const SimCommand& command, uint64_t seed) {
          std::to_string(command.days);
 }
 
+// What was done so far; the seeds are done in order.
+void leave_evidence(const SimCommand& command, const Totals& totals, double seconds) {
+  EvidenceRun run;
+  run.program = "waybill sim";
+  run.what = "seeds " + std::to_string(command.seed) + " to " + std::to_string(command.seed + totals.histories - 1) +
+             ", " + std::to_string(command.nodes) + " nodes, " + std::to_string(command.days) + " days";
+  run.sizes = {{"histories", totals.histories}, {"device_hours", static_cast<uint64_t>(totals.sum.device_hours)}};
+  run.seconds = static_cast<uint64_t>(seconds);
+  run.violations = totals.sum.violations_count;
+  run.decided = totals.sum.evidence;
+  if (!write_evidence(command.evidence, run)) throw Exit{kFailed, command.evidence + ": cannot be written"};
+}
+
 void simulate(SimCommand command) {
   if (!command.fresh.empty()) command.seed = fresh_seed(command.fresh);
   if (!command.fresh.empty() && command.format == Format::kTable)
     std::printf("fresh seeds of \"%s\": from %llu on\n", command.fresh.c_str(),
                 static_cast<unsigned long long>(command.seed));
   const auto started = std::chrono::steady_clock::now();
+  const auto seconds_passed = [started] {
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
+    return std::max(took.count(), 1e-3);
+  };
   Json list = Json::array();
   Totals totals;
   std::optional<uint64_t> first_failed;
@@ -50,14 +68,14 @@ void simulate(SimCommand command) {
       const sim::Report report = runs.take(static_cast<uint32_t>(totals.histories));
       if (!report.violations.empty() && !first_failed) first_failed = report.seed;
       totals.add(report);
+      if (!command.evidence.empty()) leave_evidence(command, totals, seconds_passed());
       if (command.format == Format::kTable)
         print_report(report);
       else
         list.push_back(report_json(report));
     }
   }
-  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
-  const double seconds = std::max(took.count(), 1e-3);
+  const double seconds = seconds_passed();
   Json out{{"first_seed", command.seed}, {"seeds", std::move(list)}};
   out.update(totals.json(seconds));
   if (!command.fresh.empty()) out["fresh"] = command.fresh;
@@ -137,6 +155,9 @@ void add_sim(CLI::App& app) {
       ->needs(minimise);
   sub->add_option("--write", command->write, "where --minimise and --describe leave the scenario (default: printed)");
   sub->add_flag("--coverage", command->coverage, "print which transitions of the machines were taken, and which never");
+  sub->add_option("--evidence", command->evidence,
+                  "write how often each promise was decided to this file, after every history")
+      ->excludes(scenario);
   add_output_option(*sub, command->format);
   sub->callback([command] { run_command(*command); });
 }

@@ -24,6 +24,7 @@ struct SimCommand {
   bool coverage = false;
   std::string promise;
   std::string write;
+  std::string evidence;  // file
   Format format = Format::kTable;
 };
 

@@ -56,6 +56,8 @@ void Totals::add(const sim::Report& report) {
   for (const sim::ReportCount& count : sim::report_counts()) sum.*count.field += report.*count.field;
   sum.device_hours += report.device_hours;
   sum.coverage += report.coverage;
+  sum.evidence += report.evidence;
+  sum.violations_count += report.violations_count;
 }
 
 Json Totals::json(double seconds) const {
