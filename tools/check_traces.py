@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """Gate: programs that were built from the same sources leave the same trace. usage: check_traces.py PROGRAM... -- ARGUMENTS
 
-Runs each program with the same arguments and compares the trace hashes it prints: every word of 16 or more hex digits on
-a line that says "trace". A run that fails, or prints no hash, is a failure: no data is never a verdict.
+Runs each program with the same arguments, as many at a time as there are cores, and compares the trace hashes it prints:
+every word of 16 or more hex digits on a line that says "trace". A run that fails, or prints no hash, is a failure: no data
+is never a verdict.
 """
+import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 _HASH = re.compile(r"\b[0-9a-f]{16,64}\b")
 
@@ -26,9 +29,10 @@ def main() -> None:
     if "--" not in words or words.index("--") < 2:
         raise SystemExit(__doc__)
     programs, arguments = words[: words.index("--")], words[words.index("--") + 1 :]
-    first = traces(programs[0], arguments)
-    for program in programs[1:]:
-        other = traces(program, arguments)
+    with ThreadPoolExecutor(os.cpu_count()) as cores:
+        found = list(cores.map(lambda program: traces(program, arguments), programs))
+    first = found[0]
+    for program, other in zip(programs[1:], found[1:]):
         if other != first:
             at = next((i for i, (a, b) in enumerate(zip(first, other)) if a != b), min(len(first), len(other)))
             raise SystemExit(f"check_traces: {programs[0]} and {program} differ from hash {at + 1} on: the core is not deterministic.\n"
