@@ -109,6 +109,12 @@ void Agent::Core::perform(deploy::Effect&& effect, std::deque<deploy::Event>& fo
               return log(agent::Log::Level::kError, "release " + e.release.full_name() + ": " + built.error().text);
             running_ = std::move(built).value();
             running_sketch_.Clear();
+            // The candidate served while nothing else could. Now it is a shadow, and is measured anew.
+            if (candidate_ && candidate_serves_ && running_->input_schema() == candidate_->input_schema()) {
+              candidate_serves_ = false;
+              candidate_sketch_.Clear();
+              incumbent_sketch_.Clear();
+            }
             log(agent::Log::Level::kInfo, "running release " + e.release.full_name());
             serve_again();
           },

@@ -99,6 +99,42 @@ TEST_F(ReleaseTest, ACandidateThatServesGivesWayToAShadow) {
   EXPECT_TRUE(agent().serving()->input_schema() == batch(0, {}).batch.schema);
 }
 
+// In safe mode a candidate serves, for there is nothing else. Once the last release is tried again and runs, the
+// records are its own, and the candidate is measured beside it.
+TEST_F(ReleaseTest, ACandidateThatServedInSafeModeIsAShadowOnceAReleaseRuns) {  // F6
+  run_first();
+  const std::string first = desired.digest();
+  for (int start = 0; start < 4; ++start) {
+    boot();  // the process died soon after each
+    settle();
+  }
+  ASSERT_TRUE(view().deploy.safe_mode);
+  want(2, "2", "v");
+  contact();
+  ASSERT_EQ(view().deploy.phase, wire::DEPLOY_PROBATION);
+  ASSERT_EQ(column(), "v");
+  for (int i = 0; i < 500 && view().deploy.running_digest.empty(); ++i) {
+    wake();
+    settle();
+  }
+  ASSERT_EQ(view().deploy.running_digest, first);
+  ASSERT_EQ(view().deploy.phase, wire::DEPLOY_PROBATION);
+  send(next_++, {11});
+  settle();
+  EXPECT_EQ(shadows, 1U);
+  exchanges.clear();
+  requests.clear();
+  drain();
+  bool seen = false;
+  for (const wire::ExchangeRequest& request : requests)
+    for (const wire::StreamUp& stream : request.streams())
+      for (const wire::RecordUp& record : stream.records()) {
+        EXPECT_EQ(record.release(), first);
+        seen = true;
+      }
+  EXPECT_TRUE(seen);
+}
+
 TEST_F(ReleaseTest, WithNothingToServeTheLastBudgetHolds) {  // B2
   constexpr uint64_t kBudget = 1U << 20;                     // of the test pipeline
   run_first();
