@@ -15,6 +15,12 @@ namespace {
 // out: SQLite merges a page with its neighbours only when it is less than a third full.
 constexpr uint64_t kFillPercent = 55;
 constexpr uint64_t kStateBytes = 192U << 10;  // state rows, deploy journal, free pages of a transaction
+// Of the outbox, what one plan may pin: four lanes together at most half. Whatever comes while all is pinned would go
+// at once, and nothing would stand for it (B4).
+constexpr uint64_t kPinnedShare = 2 * kLanesCount;
+// A full medium leaves at least so many evictable records of a pool, to stand for those that went (B4). With one, the
+// variance of what it stands for would be without bound; with many, new records would find no room at all (R1).
+constexpr uint64_t kSqueezeKeeps = 4;
 
 // 16.32 fixed-point, then 16 bits that break ties the same way everywhere.
 uint64_t priority_of(const Offer& offer, double value, uint64_t seq) {
@@ -123,7 +129,7 @@ Taken Outbox::offer(Instant now, std::vector<Offer> offers, std::vector<StoreOp>
     }
     take(offer, changes);
     ++taken.taken_count;
-    taken.evicted_count += make_room(capacity_bytes_, changes);
+    taken.evicted_count += make_room(changes);
   }
   budget_.count_time(now);
   if (taken.taken_count > 0) {
@@ -192,18 +198,19 @@ void Outbox::drop_gone(Lane lane_name) {
 
 // ---- eviction
 
-uint64_t Outbox::make_room(uint64_t capacity_bytes, Changes& changes) {
-  const auto evicted = [this] {
-    uint64_t sum = 0;
-    for (const LaneState& lane : lanes_) sum += lane.counts.evicted;
-    return sum;
-  };
-  const uint64_t before = evicted();
+uint64_t Outbox::evicted_count() const {
+  uint64_t sum = 0;
+  for (const LaneState& lane : lanes_) sum += lane.counts.evicted;
+  return sum;
+}
+
+uint64_t Outbox::make_room(Changes& changes) {
+  const uint64_t before = evicted_count();
   while (pools_[kDead].cost_bytes > dead_capacity_bytes_ && evict_largest(kDead, changes)) {
   }
-  while (stored_bytes() > capacity_bytes || stored_count() > config_.entries_max)
+  while (stored_bytes() > capacity_bytes_ || stored_count() > config_.entries_max)
     if (!evict_largest(kNormal, changes) && !evict_largest(kDead, changes) && !evict_largest(kCritical, changes)) break;
-  return evicted() - before;
+  return evicted_count() - before;
 }
 
 // False if the pool has nothing that may go: it is empty, or all of it was sent and waits for its ack.
@@ -262,9 +269,28 @@ void Outbox::rebuild_heap(Pool pool_id) {
 
 uint64_t Outbox::squeeze(uint64_t stored_bytes_max, std::vector<StoreOp>& ops) {
   Changes changes(ops);
-  const uint64_t evicted = make_room(stored_bytes_max, changes);
+  const uint64_t before = evicted_count();
+  for (const Pool pool : {kNormal, kDead, kCritical}) {
+    uint64_t left = evictable_count(pool);
+    while (stored_bytes() > stored_bytes_max && left > kSqueezeKeeps) {
+      const uint64_t at = evicted_count();
+      if (!evict_largest(pool, changes)) break;
+      left -= std::min(left, evicted_count() - at);
+    }
+  }
+  const uint64_t evicted = evicted_count() - before;
   if (evicted > 0) save(changes);
   return evicted;
+}
+
+uint64_t Outbox::evictable_count(Pool pool) const {
+  uint64_t count = 0;
+  for (const Lane lane_name : kLanes) {
+    const LaneState& lane = lane_of(lane_name);
+    if (pool_of(lane_name) != pool) continue;
+    for (const Head& head : lane.heads) count += !head.gone && head.seq > lane.sent_seq ? 1 : 0;
+  }
+  return count;
 }
 
 // ---- out
@@ -275,6 +301,9 @@ Plan Outbox::plan(Instant now, const PlanLimits& limits, std::vector<StoreOp>& o
   plan.budget_day = budget_.day();
   Changes changes(ops);
   PlanLimits left = limits;
+  left.records_max = std::min<uint32_t>(left.records_max, config_.entries_max / kPinnedShare);
+  left.bytes_max =
+      std::min(left.bytes_max, std::max(capacity_bytes_ / kPinnedShare, kRecordBytesMax + kWireOverheadBytes));
   for (const Lane lane_name : kLanes) {
     LaneState& lane = lane_of(lane_name);
     LanePlan part = plan_lane(lane_name, left, budget_.left_bytes());

@@ -23,10 +23,11 @@
 // survived with probability
 //     P(q < t) = P(u/p < t · value) = min(1, t · value) = its `thinning`,
 // for t does not depend on its own q as long as it survives: with q = 0 the same others would have gone, in the same
-// order (Ting's substitutability). So 1 / (p · thinning) per received record stays an unbiased count of what was seen.
-// Where we differ: thresholds are kept per arrival (thresholds.h), not one per sample, since records also leave by
-// being sent; and when that list is full two thresholds are merged by really evicting what the stricter one would have
-// evicted.
+// order (Ting's substitutability). That needs others: something evictable is always left, so one plan pins only a part
+// of the outbox, and a full medium does not empty it. So 1 / (p · thinning) per received record stays an unbiased count
+// of what was seen. Where we differ: thresholds are kept per arrival (thresholds.h), not one per sample, since records
+// also leave by being sent; and when that list is full two thresholds are merged by really evicting what the stricter
+// one would have evicted.
 //
 // The core decides in integers: q is fixed-point, 16.32 bits and 16 bits of (lane, seq) that break ties.
 
@@ -162,7 +163,8 @@ class Outbox {
   void refund(const Plan& plan, std::vector<StoreOp>& ops);
   void hub_time(Instant now, int64_t hub_unix_ms, std::vector<StoreOp>& ops);  // from an authenticated answer
   void set_budget(uint64_t bytes_per_day) { budget_.set_limit(bytes_per_day); }
-  // The medium is fuller than the quota says: evict down to `stored_bytes_max` (as in View::stored_bytes).
+  // The medium is fuller than the quota says: evict down to `stored_bytes_max` (as in View::stored_bytes), but for a
+  // few records that stand for the rest.
   uint64_t squeeze(uint64_t stored_bytes_max, std::vector<StoreOp>& ops);
   // The caller took a new incarnation: what waits keeps its numbers, nothing counts as sent.
   void rebase(std::vector<StoreOp>& ops);
@@ -229,7 +231,9 @@ class Outbox {
   const LaneState& lane_of(Lane lane) const { return lanes_[static_cast<size_t>(lane) - 1]; }
   Head* find(Lane lane, uint64_t seq);
   void take(Offer& offer, Changes& changes);
-  uint64_t make_room(uint64_t capacity_bytes, Changes& changes);
+  uint64_t make_room(Changes& changes);
+  uint64_t evicted_count() const;
+  uint64_t evictable_count(Pool pool) const;
   bool evict_largest(Pool pool, Changes& changes);
   void evict(Lane lane, Head& head, Changes& changes);
   void apply_merge(Pool pool, const Thresholds::Merge& merge, Changes& changes);

@@ -78,7 +78,7 @@ class Recovery {
     for (const Lane lane : kLanes) settle(lane, counters_ok);
     read_budget(config, now, found_any);
     for (size_t pool = 0; pool < Outbox::kPoolsCount; ++pool) box_.rebuild_heap(static_cast<Outbox::Pool>(pool));
-    box_.make_room(box_.capacity_bytes_, changes_);
+    box_.make_room(changes_);
     if (opened_.lost_count > 0 || !counters_ok || !changes_.ops.empty()) box_.save(changes_);
     changes_.finish();
   }
