@@ -25,9 +25,12 @@ constexpr uint32_t kParkSlackMs = 1'000;  // a long-poll that ends this soon is 
 constexpr uint64_t kWorthSendingBytes = 16U << 10;  // of a backlog, when tokens are scarce
 constexpr uint32_t kRecordsFailedMax = 3;  // requests with records in a row; then control goes alone for an interval
 constexpr uint64_t kBurstBytesMin = limits::kRecordBytesMax + 8'192;  // at any rate the largest record goes some time
+constexpr uint64_t kSlowestBytesPerS = 3'000;  // half of 50 kbit/s: a slower link is taken for a dead one
 constexpr uint64_t kRequestBytesMax = limits::kExchangeRequestBytesMax / 2;
 
 Instant later(Instant a, Instant b) { return a < b ? b : a; }
+
+uint32_t on_the_way_ms(uint64_t bytes) { return static_cast<uint32_t>(bytes * 1'000 / kSlowestBytesPerS); }
 
 }  // namespace
 
@@ -236,7 +239,7 @@ void Sync::begin(Instant now, Step<Effect>& out) {
   send.record_bytes_max = records ? std::min(std::max(tokens_bytes_, uint64_t{1}), request_bytes_max_) : 0;
   // An urgent report wants its answer now; so does the first contact after a failure.
   if (!records && !urgent && !fresh) send.long_poll_ms = park_ms(now);
-  send.answer_timeout_ms = config_.answer_timeout_ms;
+  send.answer_timeout_ms = config_.answer_timeout_ms + on_the_way_ms(std::min(send.record_bytes_max, sendable_bytes_));
   in_flight_ = true;
   begun_at_ = now;
   parked_ = send.long_poll_ms > 0;
@@ -245,7 +248,7 @@ void Sync::begin(Instant now, Step<Effect>& out) {
   urgent_sent_ = urgent_;
   urgent_ = false;
   if (urgent) urgent_not_before_ = after_ms(now, kUrgentGapMs);
-  deadline_ = after_ms(now, int64_t{send.long_poll_ms} + config_.answer_timeout_ms);
+  deadline_ = after_ms(now, int64_t{send.long_poll_ms} + send.answer_timeout_ms);
   ++view_.attempts;
   out.effects.push_back(send);
 }

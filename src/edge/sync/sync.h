@@ -29,7 +29,7 @@ struct Config {
   uint32_t contact_interval_ms = 60'000;  // when not long-polling, until the hub says otherwise
   uint32_t long_poll_ms = 50'000;         // 0 = never
   uint32_t flush_ms = 2'000;              // ordinary records wait this long for company
-  uint32_t answer_timeout_ms = 30'000;    // beyond the long-poll
+  uint32_t answer_timeout_ms = 30'000;    // beyond the long-poll, and beyond what records take on a slow link
   uint32_t backoff_first_ms = 1'000;      // jitter span after the first failure; doubles
   uint32_t backoff_max_ms = 120'000;
   uint32_t jitter_floor_ms = 1'000;         // span of the jitter, at least, until the hub says otherwise

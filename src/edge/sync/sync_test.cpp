@@ -323,6 +323,26 @@ TEST(Sync, ADeadlineEndsAnExchangeThatNobodyAnswers) {
   EXPECT_EQ(d.sync.view().failures_in_row, 1U);
 }
 
+// A full request takes 42 s at 50 kbit/s: it must not be given up and sent again while it is on its way.
+TEST(Sync, AFullRequestHasTimeForASlowLink) {  // L1
+  Driver d;
+  d.step(Waiting{1U << 20, false});
+  ASSERT_TRUE(d.run_until_send(ms(10'000)));
+  d.answer(grant(1U << 20), d.open->record_bytes_max);
+  d.now = after_ms(d.now, 5'000);  // of the granted rate, enough has gathered
+  d.step(Waiting{1U << 20, false});
+  while (d.open->record_bytes_max == 0) d.answer(grant(1U << 20));
+  ASSERT_TRUE(d.run_until_send(ms(60'000)));
+  ASSERT_EQ(d.open->record_bytes_max, Config{}.request_bytes_max);
+  const auto slow_ms = static_cast<int64_t>(d.open->record_bytes_max * 8 / 50);
+  EXPECT_GT(d.open->answer_timeout_ms, slow_ms + Config{}.answer_timeout_ms);
+  EXPECT_LT(d.open->answer_timeout_ms, 2 * slow_ms + 2 * Config{}.answer_timeout_ms);
+  d.now = after_ms(d.now, slow_ms + 10'000);
+  d.step(Woke{});
+  EXPECT_TRUE(d.open) << "given up on the way";
+  EXPECT_EQ(d.cancels, 0);
+}
+
 TEST(Sync, WithoutLongPollComesAtTheHubsInterval) {
   Driver d({.long_poll_ms = 0});
   ASSERT_TRUE(d.run_until_send(ms(2'000)));
