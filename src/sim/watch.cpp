@@ -12,7 +12,7 @@ namespace {
 constexpr uint64_t kBudgetBytesPerDay = 64U << 10;    // as in the simulated pipeline
 constexpr int64_t kSettledNs = 1'800 * kNsPerSecond;  // longer than any answer or start takes, with stores that fail
 constexpr uint32_t kBusyMax = 12;
-constexpr uint32_t kTriesMax = 3;  // deploy::Config::tries_max
+constexpr uint32_t kKillsMax = 3 + 9 - 1;  // deploy::Config: tries_max early ones or late_stops_max late ones
 constexpr int64_t kDeadlyMaxMs = 90'000;
 constexpr int64_t kReachMs = 2 * kHourMs;
 constexpr int64_t kFullStillTakesMs = 12 * kHourMs;
@@ -147,7 +147,7 @@ void SimNode::watch_crashing_release(const deploy::View& view) {
     if (then.candidate_digest != digest || !is_loaded(then)) return;
     const uint32_t times = ++killed_by_[digest];
     decided("U3");
-    if (times > kTriesMax) violate("U3", "tried a release that ends the process " + std::to_string(times) + " times");
+    if (times > kKillsMax) violate("U3", "tried a release that ends the process " + std::to_string(times) + " times");
     crash();
     fleet_.clock_.in_ms(2'000, [this] { boot(); });
   });

@@ -170,8 +170,19 @@ void Deploy::candidate_loaded(const Loaded& event) {
   if (!event.ok)
     return refuse(Refusal{"DEPLOY_REJECTED/PIPELINE", "release " + desired.name() + " does not load: " + event.error});
   track_ = Track::kShadowing;
+  candidate_stable_at_ = after_ms(now_.mono, config_.stable_ms);
   track_deadline_ = desired.probation_ms() > 0 ? after_ms(now_.mono, desired.probation_ms()) : kNever;
   waiting_for_ = "probation: no records scored yet";
+}
+
+// It ran long enough: its start was survived. Until there is a verdict, a stop is noted as a late one.
+void Deploy::candidate_survived() {
+  candidate_stable_at_ = kNever;
+  if (track_ != Track::kShadowing || journal_.candidate->slot.tries == 0) return;
+  --journal_.candidate->slot.tries;
+  ++journal_.candidate->late_stops;
+  candidate_stable_ = true;
+  save(Then::kNothing);
 }
 
 void Deploy::on(const Scores& event) {
@@ -202,6 +213,8 @@ void Deploy::commit_candidate() {
   journal_.committed = journal_.candidate->slot;
   journal_.committed->tries = 1;  // it is loaded, and its first minute as the running one is still to come
   journal_.candidate.reset();
+  candidate_stable_ = false;
+  candidate_stable_at_ = kNever;
   // An older entry was about a transfer, or it would not have come this far.
   std::erase_if(journal_.quarantined,
                 [&](const auto& entry) { return entry.digest() == journal_.committed->desired.digest(); });
@@ -250,6 +263,8 @@ void Deploy::drop_candidate() {
   journal_.candidate.reset();
   candidate_release_.reset();
   candidate_charged_ = false;
+  candidate_stable_ = false;
+  candidate_stable_at_ = kNever;
   ++epoch_;
   track_ = Track::kNone;
   track_deadline_ = kNever;

@@ -103,6 +103,64 @@ TEST(DeployCrash, ACrasherIsGoneAfterThreeTriesWithoutAHub) {
   EXPECT_EQ(node.view().quarantined[0].error_code(), "DEPLOY_FAILED/CRASH");
 }
 
+// A site without reliable power must not refuse a good release: it ran well each time, for longer than a start takes.
+TEST(DeployCrash, PowerCutsLongAfterAHealthyStartAreNotHeldAgainstARelease) {
+  TestNode node;
+  const std::string v1 = node.add("1", {false, false, kGood}, kGood);
+  const std::string v2 = node.add("2", {false, false, {}}, kGood);  // no readings come, so there is no verdict
+  node.want(1, "1");
+  run_to_rest(node);
+  node.want(2, "2");
+  EXPECT_TRUE(node.with(1, 1).live());
+  for (int cut = 0; cut < 6; ++cut) {
+    node.power_cut();
+    EXPECT_TRUE(node.with(0, 1).live());
+    EXPECT_EQ(node.view().phase, wire::DEPLOY_PROBATION) << "after " << cut + 1 << " power cuts";
+  }
+  node.behaviour[v2].scores = kGood;
+  node.power_cut();
+  run_to_rest(node);
+  EXPECT_EQ(node.running, v2);
+  EXPECT_TRUE(node.view().quarantined.empty());
+}
+
+// U3: a release that ends the process every time, if only after a while, is bounded too.
+TEST(DeployCrash, ASlowKillerIsGoneAfterItsLateStops) {
+  TestNode node;
+  const std::string v1 = node.add("1", {false, false, kGood}, kGood);
+  const std::string v2 = node.add("2", {false, false, {}}, kGood);
+  node.want(1, "1");
+  run_to_rest(node);
+  node.want(2, "2");
+  EXPECT_TRUE(node.with(1, 1).live());
+  for (int cut = 0; cut < 20; ++cut) {
+    node.power_cut();
+    EXPECT_TRUE(node.with(0, 1).live());
+  }
+  EXPECT_EQ(node.loads[v2], Config{}.late_stops_max);
+  EXPECT_EQ(node.running, v1);
+  ASSERT_EQ(node.view().quarantined.size(), 1U);
+  EXPECT_EQ(node.view().quarantined[0].error_code(), "DEPLOY_FAILED/CRASH");
+}
+
+// A clean stop in probation is no stop at all, early or late.
+TEST(DeployCrash, CleanStopsInProbationAreNotCounted) {
+  TestNode node;
+  (void)node.add("1", {false, false, kGood}, kGood);
+  const std::string v2 = node.add("2", {false, false, {}}, kGood);
+  node.want(1, "1");
+  run_to_rest(node);
+  node.want(2, "2");
+  EXPECT_TRUE(node.with(1, 0).live());
+  for (int stop = 0; stop < 30; ++stop) {
+    node.feed(Stopping{});
+    node.power_cut();
+    EXPECT_TRUE(node.with(0, stop % 2).live());
+  }
+  EXPECT_EQ(node.view().phase, wire::DEPLOY_PROBATION);
+  EXPECT_EQ(node.loads[v2], 31U);
+}
+
 // A release that only starts to crash once it is committed gives way to the one before it.
 TEST(DeployCrash, ACommittedReleaseThatStopsStartingGivesWay) {
   TestNode node;

@@ -36,7 +36,8 @@ Step<Effect> Deploy::step(Moment now, const Event& event) {
 }
 
 Instant Deploy::wake_at() const {
-  return earlier(earlier(stable_at_, safe_retry_at_), earlier(track_deadline_, store_retry_at_));
+  return earlier(earlier(earlier(stable_at_, candidate_stable_at_), safe_retry_at_),
+                 earlier(track_deadline_, store_retry_at_));
 }
 
 // Half of it fixed, half of it drawn: never at once, never all together.
@@ -47,6 +48,7 @@ int64_t Deploy::jitter(int64_t ms) {
 void Deploy::on(const Wake&) {
   if (now_.mono >= store_retry_at_) retry_store();
   if (now_.mono >= stable_at_) survived();
+  if (now_.mono >= candidate_stable_at_) candidate_survived();
   if (now_.mono >= safe_retry_at_) leave_safe_mode();
   if (now_.mono >= track_deadline_) track_timeout();
 }

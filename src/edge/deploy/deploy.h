@@ -11,10 +11,12 @@
 // U9).
 //
 // How a bad release ends within a bounded number of tries (U3): before anything is loaded, at boot too, its try counter
-// is raised durably. A candidate loaded `tries_max` times without a verdict is quarantined; a committed release that
-// did not survive `stable_ms` as often gives way to the one before it; with nothing left the node declares safe mode,
-// keeps taking in and sending records, takes a newer release from the hub, and tries its last release again at long
-// intervals. While a candidate is loaded, crashes are charged to it.
+// is raised durably. A candidate loaded `tries_max` times without a verdict is quarantined. A stop after it had run
+// well for `stable_ms` is most often the power's: it counts apart, up to `late_stops_max`, so that a site without
+// reliable power does not refuse good releases, and a slow killer still ends. A committed release that did not survive
+// `stable_ms` as often gives way to the one before it; with nothing left the node declares safe mode, keeps taking in
+// and sending records, takes a newer release from the hub, and tries its last release again at long intervals. While a
+// candidate is loaded, crashes are charged to it.
 //
 // Effects on slots are performed in order, one by one. WriteSlot{offset 0} begins the file anew.
 
@@ -40,6 +42,7 @@ struct Config {
   std::vector<std::string> trusted_keys;  // 32 raw bytes each, pinned at enrolment (K2)
   uint64_t release_bytes_max = limits::kReleaseBytesMax;
   uint64_t tries_max = 3;
+  uint64_t late_stops_max = 9;
   uint64_t bad_transfers_max = 3;        // whole downloads with a wrong digest before the assignment is refused
   int64_t stable_ms = 60'000;            // a release that ran this long survived its start
   int64_t safe_mode_retry_ms = 600'000;  // doubles up to a day
@@ -138,6 +141,7 @@ class Deploy {
   void bad_transfer(const Refusal& refusal);
   void load_candidate();
   void candidate_loaded(const Loaded& event);
+  void candidate_survived();
   void judge_candidate();
   void commit_candidate();
   void promoted();
@@ -179,8 +183,10 @@ class Deploy {
   std::string safe_reason_;
 
   Track track_ = Track::kNone;
-  uint64_t epoch_ = 0;                              // one per candidate
-  bool candidate_charged_ = false;                  // for the load that is to come
+  uint64_t epoch_ = 0;              // one per candidate
+  bool candidate_charged_ = false;  // for the load that is to come
+  bool candidate_stable_ = false;   // it ran well for a while: a stop now would be a late one
+  Instant candidate_stable_at_ = kNever;
   std::optional<wire::Release> candidate_release_;  // verified, waiting for its journal row
   wire::ScoreSketch reference_;
   wire::ScoreSketch candidate_scores_;

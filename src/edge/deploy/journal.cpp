@@ -11,6 +11,7 @@ namespace wb::deploy {
 namespace {
 
 constexpr char kVersion = 1;
+constexpr char kCandidateVersion = 2;  // since 0.2; 1 has no late stops
 constexpr std::string_view kPrefix = "deploy/";
 constexpr std::string_view kDesired = "deploy/desired";
 constexpr std::string_view kCommitted = "deploy/committed";
@@ -38,18 +39,21 @@ std::optional<Slot> parse_slot(std::string_view value) {
 }
 
 std::string encode_candidate(const Candidate& candidate) {
-  return std::string(1, kVersion) + static_cast<char>(candidate.stage) + key_u64(candidate.slot.tries) +
-         key_u64(candidate.bad_transfers) + wire::encode(candidate.slot.desired);
+  return std::string(1, kCandidateVersion) + static_cast<char>(candidate.stage) + key_u64(candidate.slot.tries) +
+         key_u64(candidate.bad_transfers) + key_u64(candidate.late_stops) + wire::encode(candidate.slot.desired);
 }
 
 std::optional<Candidate> parse_candidate(std::string_view value) {
-  if (value.size() < 18 || value[0] != kVersion) return std::nullopt;
+  if (value.size() < 18 || (value[0] != kVersion && value[0] != kCandidateVersion)) return std::nullopt;
+  const size_t head_bytes = value[0] == kVersion ? 18 : 26;
+  if (value.size() < head_bytes) return std::nullopt;
   Candidate candidate;
   candidate.stage = static_cast<Stage>(value[1]);
   if (candidate.stage != Stage::kFetching && candidate.stage != Stage::kProbation) return std::nullopt;
   candidate.slot.tries = read_u64_be(value.substr(2));
   candidate.bad_transfers = read_u64_be(value.substr(10));
-  if (!parse_desired(value.substr(18), true, candidate.slot.desired)) return std::nullopt;
+  if (value[0] == kCandidateVersion) candidate.late_stops = read_u64_be(value.substr(18));
+  if (!parse_desired(value.substr(head_bytes), true, candidate.slot.desired)) return std::nullopt;
   return candidate;
 }
 

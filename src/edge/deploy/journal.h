@@ -36,6 +36,7 @@ struct Candidate {
   Slot slot;
   Stage stage = Stage::kFetching;
   uint64_t bad_transfers = 0;  // whole downloads that were not the release they claimed to be
+  uint64_t late_stops = 0;     // process starts that loaded it and ended, but only after it had run well for a while
 };
 
 struct Journal {

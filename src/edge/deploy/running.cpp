@@ -16,9 +16,10 @@ void Deploy::on(const Opened&) {
   opened_ = true;
   if (journal_.candidate && journal_.candidate->stage == Stage::kProbation) {
     Slot& slot = journal_.candidate->slot;
-    if (slot.tries >= config_.tries_max) {
+    const uint64_t late = journal_.candidate->late_stops;
+    if (slot.tries >= config_.tries_max || late >= config_.late_stops_max) {
       forbid(slot.desired,
-             Refusal{"DEPLOY_FAILED/CRASH", "the agent stopped " + std::to_string(slot.tries) +
+             Refusal{"DEPLOY_FAILED/CRASH", "the agent stopped " + std::to_string(slot.tries + late) +
                                                 " times while release " + slot.desired.name() + " was in probation"});
       drop_candidate();
     } else {
@@ -161,8 +162,12 @@ void Deploy::on(const Stopping&) {
   stable_at_ = kNever;
   if (charged_ && journal_.committed && journal_.committed->tries > 0) --journal_.committed->tries;
   charged_ = false;
+  candidate_stable_at_ = kNever;
   const bool loaded = track_ == Track::kLoading || track_ == Track::kShadowing || candidate_charged_;
-  if (loaded && journal_.candidate && journal_.candidate->slot.tries > 0) --journal_.candidate->slot.tries;
+  if (loaded && journal_.candidate) {
+    uint64_t& counted = candidate_stable_ ? journal_.candidate->late_stops : journal_.candidate->slot.tries;
+    if (counted > 0) --counted;
+  }
   save(Then::kNothing);
 }
 
