@@ -86,6 +86,7 @@ class Fleet {
   uint64_t audit_head();
   void check_streams(const SimNode& node, const AgentView& view);
   uint64_t arrived_and_damaged(const SimNode& node, std::string_view stream);
+  void check_estimates(const SimNode& node, const AgentView& view);
   void check_record(const SimNode& node, const wire::RecordUp& record, uint64_t& last_in_stream);
   void check_outage(int64_t lasted_ms);
   std::optional<hub::pb::Rollout> rollout_of(const std::string& id);

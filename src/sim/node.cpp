@@ -12,6 +12,8 @@ constexpr uint64_t kReadingsOfACopy = uint64_t{1} << 40;
 constexpr const char* kFeed = "feed";
 constexpr uint32_t kOldAgentEvery = 3;
 constexpr uint32_t kStepsAtOnceMax = 1'000;
+constexpr uint32_t kSmallOutboxEvery = 4;  // nodes whose outbox overflows within a day without contact
+constexpr uint32_t kSmallOutboxEntries = 96;
 constexpr uint32_t kImagePerMillion = 10'000;  // of the looks at a node's life
 
 }  // namespace
@@ -92,6 +94,7 @@ void SimNode::boot() {
   };
   config.deploy.trusted_keys = {*ed25519_public_key(publisher_seed())};
   config.outbox.bytes_max = outbox::kBytesMin;
+  if (index_ % kSmallOutboxEvery == 1) config.outbox.entries_max = kSmallOutboxEntries;
   config.sync.long_poll_ms = 600'000;
   auto opened = Agent::open(std::move(config), found, std::move(files), prng_.split(), std::nullopt);
   decided("Q5");
@@ -115,6 +118,9 @@ void SimNode::resume_feed() {
   for (const uint64_t id : cut_off_)
     if (id < next) accepted_hot_.insert(id);
   cut_off_.clear();
+  for (const auto& [through, count] : cut_off_through_)
+    if (through <= next) readings_taken_ += count;
+  cut_off_through_.clear();
 }
 
 // Everything in memory goes; of the tickets under way a prefix arrived.
@@ -124,6 +130,7 @@ void SimNode::crash() {
   check_now();
   if (!serves_swapped())
     for (const auto& [answer, waiting] : waiting_) cut_off_.insert(waiting.hot.begin(), waiting.hot.end());
+  for (const auto& [answer, waiting] : waiting_) cut_off_through_[waiting.through] = waiting.count;
   ++life_;
   watch_.off(fleet_.report_.coverage);
   agent_.reset();
@@ -265,6 +272,8 @@ void SimNode::give_batch() {
   event.batch = std::move(batch);
   event.position_key = kFeed;
   event.position_value = std::to_string(next_reading_);
+  waiting_[answer_id].count = fleet_.options_.rows_per_batch;
+  waiting_[answer_id].through = next_reading_;
   giving_ = answer_id;
   step(std::move(event));
   giving_ = 0;
@@ -289,6 +298,7 @@ void SimNode::perform(agent::Answer&& effect) {
     decided("Q7");
     if (found->second.ticket > durable_ticket_) violate("Q7", "accepted a batch whose records are not durable");
     fleet_.report_.records_accepted += effect.rows_accepted;
+    readings_taken_ += found->second.count;
     last_accepted_ms_ = now_ms();
     if (!serves_swapped()) accepted_hot_.insert(found->second.hot.begin(), found->second.hot.end());
   }

@@ -61,6 +61,8 @@ class SimNode {
   };
   struct Waiting {
     std::vector<uint64_t> hot;  // reading ids
+    uint64_t count = 0;
+    uint64_t through = 0;  // the position behind it
     int64_t since_ns = 0;
     uint64_t ticket = 0;  // of what was selected from it; 0 = nothing was
   };
@@ -172,8 +174,10 @@ class SimNode {
   // what the checkers know
   NodeWatch watch_;
   uint64_t next_reading_ = 1;
-  std::set<uint64_t> accepted_hot_;  // ids of anomalous readings whose producer heard "accepted"
-  std::set<uint64_t> cut_off_;       // of those whose producer had heard nothing when the power went
+  std::set<uint64_t> accepted_hot_;               // ids of anomalous readings whose producer heard "accepted"
+  std::set<uint64_t> cut_off_;                    // of those whose producer had heard nothing when the power went
+  uint64_t readings_taken_ = 0;                   // accepted, hot or not
+  std::map<uint64_t, uint64_t> cut_off_through_;  // position → readings, of batches cut off likewise
   std::vector<std::pair<uint64_t, std::string>> serving_from_;  // from this reading on, what served
   uint64_t generation_seen_ = 0;
   uint64_t quarantined_seen_ = 0;

@@ -22,6 +22,7 @@
 #include "base/evidence.h"
 #include "edge/agent/agent.h"
 #include "sim/coverage.h"
+#include "sim/estimates.h"
 #include "sim/faults.h"
 #include "sim/script.h"
 
@@ -72,6 +73,7 @@ struct Report {
   uint64_t meddlings = 0;  // commands of the operator at a bad moment
   double device_hours = 0;
   Coverage coverage;
+  Estimates estimates;
   Evidence evidence;  // how often each promise was decided
   uint64_t violations_count = 0;
   std::vector<Violation> violations;  // the first kViolationsMax

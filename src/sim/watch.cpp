@@ -242,6 +242,7 @@ void SimNode::check_last() {
     if (count > 1 && !copies_allowed)
       violate("Q3", "reading " + std::to_string(id) + " had " + std::to_string(count) + " effects");
   fleet_.check_streams(*this, view);
+  fleet_.check_estimates(*this, view);
 }
 
 // Q1: what was accepted is at the hub, waits, was evicted and counted, or sat on a damaged row. Q4: what a restored hub

@@ -30,9 +30,9 @@ uint64_t fresh_seed(const std::string& text) {
   return hash.value() % kFreshSeeds;
 }
 
-std::string repeat_command(const SimCommand& command, uint64_t seed) {
-  return "waybill sim --seed " + std::to_string(seed) + " --nodes " + std::to_string(command.nodes) + " --days " +
-         std::to_string(command.days);
+std::string repeat_command(const SimCommand& command, uint64_t seed, uint64_t seeds = 1) {
+  return "waybill sim --seed " + std::to_string(seed) + (seeds == 1 ? "" : " --seeds " + std::to_string(seeds)) +
+         " --nodes " + std::to_string(command.nodes) + " --days " + std::to_string(command.days);
 }
 
 // What was done so far; the seeds are done in order.
@@ -61,13 +61,19 @@ void simulate(SimCommand command) {
   Json list = Json::array();
   Totals totals;
   std::optional<uint64_t> first_failed;
+  std::optional<sim::Violation> bias;
   {
     Runs runs(command.seeds, command.jobs,
               [&command](uint32_t i) { return options_of_seed(command, command.seed + i); });
-    while (totals.histories < command.seeds && !(command.until_broken && first_failed)) {
-      const sim::Report report = runs.take(static_cast<uint32_t>(totals.histories));
+    while (totals.histories < command.seeds && !(command.until_broken && (first_failed || bias))) {
+      sim::Report report = runs.take(static_cast<uint32_t>(totals.histories));
       if (!report.violations.empty() && !first_failed) first_failed = report.seed;
       totals.add(report);
+      if (totals.histories == command.seeds || command.until_broken) bias = totals.bias();
+      if (bias) {  // shown with the last seed, a matter of all
+        report.violations.push_back(*bias);
+        ++totals.sum.violations_count;
+      }
       if (!command.evidence.empty()) leave_evidence(command, totals, seconds_passed());
       if (command.format == Format::kTable)
         print_report(report);
@@ -80,6 +86,7 @@ void simulate(SimCommand command) {
   out.update(totals.json(seconds));
   if (!command.fresh.empty()) out["fresh"] = command.fresh;
   if (first_failed) out["repeat"] = repeat_command(command, *first_failed);
+  if (bias) out["repeat_bias"] = repeat_command(command, command.seed, totals.histories);
   if (command.coverage) out["coverage"] = coverage_json(totals.sum.coverage);
   if (!print_structured(command.format, out)) {
     totals.print(seconds);
@@ -93,6 +100,9 @@ void simulate(SimCommand command) {
                             std::to_string(totals.histories) + " seeds. To see the first again:\n  " +
                             repeat_command(command, *first_failed) + "\nTo make it small:\n  " +
                             repeat_command(command, *first_failed) + " --minimise --write failing.scenario"};
+  if (bias)
+    throw Exit{kFailed, "B4 was broken " + bias->text + ". To see it again:\n  " +
+                            repeat_command(command, command.seed, totals.histories)};
   if (command.coverage && !totals.sum.coverage.not_allowed().empty())
     throw Exit{kFailed,
                "transitions were taken that src/sim/coverage_table.cpp does not allow: the table or the core is wrong"};

@@ -22,6 +22,12 @@ std::string head_of(const sim::ReportCount& count) {
 
 uint64_t whole(double value) { return static_cast<uint64_t>(value); }
 
+std::string decimals(double value, int count) {
+  char text[64];
+  std::snprintf(text, sizeof text, "%.*f", count, value);
+  return text;
+}
+
 }  // namespace
 
 Json report_json(const sim::Report& report) {
@@ -56,15 +62,35 @@ void Totals::add(const sim::Report& report) {
   for (const sim::ReportCount& count : sim::report_counts()) sum.*count.field += report.*count.field;
   sum.device_hours += report.device_hours;
   sum.coverage += report.coverage;
+  sum.estimates += report.estimates;
   sum.evidence += report.evidence;
   sum.violations_count += report.violations_count;
 }
 
 Json Totals::json(double seconds) const {
+  Json estimates = Json::array();
+  for (const sim::Estimate* one : sum.estimates.all())
+    estimates.push_back({{"of", one->of},
+                         {"nodes", one->nodes},
+                         {"truth", one->truth},
+                         {"estimated", one->estimated},
+                         {"z", one->z()},
+                         {"decided", one->decided()}});
   return Json{{"failed_seeds", failed},
               {"device_hours", sum.device_hours},
               {"seconds", seconds},
-              {"device_hours_per_second", sum.device_hours / seconds}};
+              {"device_hours_per_second", sum.device_hours / seconds},
+              {"estimates", std::move(estimates)}};
+}
+
+std::optional<sim::Violation> Totals::bias() const {
+  for (const sim::Estimate* one : sum.estimates.all())
+    if (one->biased())
+      return sim::Violation{"B4", "over " + std::to_string(histories) + " histories and " + std::to_string(one->nodes) +
+                                      " nodes the estimate of " + std::string(one->of) + " is " +
+                                      std::to_string(whole(one->estimated)) + ", and the truth " +
+                                      std::to_string(whole(one->truth)) + ": z = " + decimals(one->z(), 1)};
+  return std::nullopt;
 }
 
 void Totals::print(double seconds) const {
@@ -75,6 +101,12 @@ void Totals::print(double seconds) const {
   table.row({"DEVICE-HOURS", std::to_string(whole(sum.device_hours))});
   table.row({"DEVICE-HOURS/S", std::to_string(whole(sum.device_hours / seconds))});
   std::fputs(table.text().c_str(), stdout);
+  std::printf("\n");
+  TextTable estimates({"ESTIMATE OF", "NODES", "TRUTH", "ESTIMATED", "Z"});
+  for (const sim::Estimate* one : sum.estimates.all())
+    estimates.row({std::string(one->of), std::to_string(one->nodes), std::to_string(whole(one->truth)),
+                   std::to_string(whole(one->estimated)), one->decided() ? decimals(one->z(), 2) : "too few nodes"});
+  std::fputs(estimates.text().c_str(), stdout);
 }
 
 Json coverage_json(const sim::Coverage& coverage) {

@@ -2,6 +2,7 @@
 // How reports of the simulator are printed: a line each, totals, transitions; and the same as JSON.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "apps/waybill/output.h"
@@ -23,6 +24,8 @@ struct Totals {
   uint64_t failed = 0;
 
   void add(const sim::Report& report);
+  // What all of them together show: estimates that are off in one direction (B4).
+  std::optional<sim::Violation> bias() const;
   Json json(double seconds) const;
   void print(double seconds) const;
 };

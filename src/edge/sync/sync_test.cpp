@@ -324,7 +324,7 @@ TEST(Sync, ADeadlineEndsAnExchangeThatNobodyAnswers) {
 }
 
 // A full request takes 42 s at 50 kbit/s: it must not be given up and sent again while it is on its way.
-TEST(Sync, AFullRequestHasTimeForASlowLink) {  // L1
+TEST(Sync, AFullRequestHasTimeForASlowLink) {
   Driver d;
   d.step(Waiting{1U << 20, false});
   ASSERT_TRUE(d.run_until_send(ms(10'000)));
