@@ -119,6 +119,7 @@ class SimNode {
 
   // watch.cpp
   void watch_running();
+  void watch_assignment(const deploy::View& view);
   void watch_quarantine(const deploy::View& view);
   void watch_crashing_release(const deploy::View& view);
   void watch_request(const wire::ExchangeRequest& request);
@@ -183,18 +184,22 @@ class SimNode {
   uint64_t quarantined_seen_ = 0;
   std::set<std::string> refused_for_good_;  // in quarantine, for more than a bad transfer
   std::optional<Image> image_;
-  std::vector<std::string> rotted_records_;  // keys of records whose rows were damaged
-  bool forgot_ = false;                      // rows of its state were damaged, or its disk was an old image
-  bool copied_ = false;                      // there was a copy of it
-  std::set<uint64_t> lost_by_hub_;           // readings that the hub had and its backup had not
-  std::set<std::string> assigned_;           // digests that the hub ever named to it
+  std::vector<std::string> rotted_records_;           // keys of records whose rows were damaged
+  bool forgot_ = false;                               // rows of its state were damaged, or its disk was an old image
+  bool copied_ = false;                               // there was a copy of it
+  std::set<uint64_t> lost_by_hub_;                    // readings that the hub had and its backup had not
+  std::set<std::string> assigned_;                    // digests that the hub ever named to it
+  std::set<std::pair<uint64_t, std::string>> named_;  // (generation, digest) of every assignment that arrived
+  std::pair<uint64_t, std::string> accepted_seen_;    // the one that it takes for its own
   std::deque<wire::Desired> old_desired_;
   std::string running_seen_;
   bool has_run_ = false;
   uint32_t busy_in_a_row_ = 0;
   int64_t last_accepted_ms_ = 0;
   uint64_t evicted_seen_ = 0;
-  uint64_t last_at_hub_ = 0;  // exchange that the hub answered last, and with which acks
+  uint64_t effected_seen_ = 0;
+  int64_t last_progress_ms_ = 0;  // a record got through, or none waited
+  uint64_t last_at_hub_ = 0;      // exchange that the hub answered last, and with which acks
   std::string last_acks_;
   int64_t last_contact_ms_ = 0;                     // when the hub served it last
   std::pair<uint64_t, int64_t> last_order_{0, -1};  // (boot, monotonic) of the last request

@@ -15,6 +15,7 @@ constexpr uint32_t kBusyMax = 12;
 constexpr uint32_t kKillsMax = 3 + 9 - 1;  // deploy::Config: tries_max early ones or late_stops_max late ones
 constexpr int64_t kDeadlyMaxMs = 90'000;
 constexpr int64_t kReachMs = 2 * kHourMs;
+constexpr int64_t kStuckMs = 26 * kHourMs;  // more than a day: the next one's budget is there
 constexpr int64_t kFullStillTakesMs = 12 * kHourMs;
 
 }  // namespace
@@ -72,8 +73,8 @@ void SimNode::watch_request(const wire::ExchangeRequest& request) {
   last_order_ = order;
 }
 
-// After every step. U1: what runs was shipped, named by the hub, and lies in its slot bit for bit. U5: generations
-// never go back. U3: a bad release is not committed. U9: what is in quarantine does not run.
+// After every step. U1: what runs was shipped, named by the hub, and lies in its slot bit for bit. U3, U6: a bad
+// release is not committed, be it bad for its model or its pipeline. U9: what is in quarantine does not run.
 void SimNode::watch_running() {
   if (!agent_) return;
   const AgentView whole = agent_->view();
@@ -100,11 +101,8 @@ void SimNode::watch_running() {
       if (kind->second == Kind::kPicky && old_agent_) violate("U6", "runs a pipeline that it cannot load");
     }
   }
-  decided("U5 S1 U9");
-  if (view.desired_generation < generation_seen_)
-    violate("U5", "went from generation " + std::to_string(generation_seen_) + " back to " +
-                      std::to_string(view.desired_generation));
-  generation_seen_ = std::max(generation_seen_, view.desired_generation);
+  watch_assignment(view);
+  decided("S1 U9");
   if (view.damaged_rows > 0 && !forgot_) violate("S1", "found damaged rows in its journal on a disk without damage");
   if (view.quarantined.size() != quarantined_seen_) {
     if (view.quarantined.size() > quarantined_seen_) ++fleet_.report_.rollbacks;
@@ -113,6 +111,24 @@ void SimNode::watch_running() {
   }
   watch_quarantine(view);
   watch_crashing_release(view);
+}
+
+// U5: generations never go back. F2: what it takes for its assignment is one that arrived, under that very number: an
+// old one does not become new. A node that was damaged or copied may know more, or less, than arrived.
+void SimNode::watch_assignment(const deploy::View& view) {
+  decided("U5");
+  if (view.desired_generation < generation_seen_)
+    violate("U5", "went from generation " + std::to_string(generation_seen_) + " back to " +
+                      std::to_string(view.desired_generation));
+  generation_seen_ = std::max(generation_seen_, view.desired_generation);
+  const std::pair<uint64_t, std::string> accepted{view.desired_generation, view.desired_digest};
+  if (accepted == accepted_seen_) return;
+  accepted_seen_ = accepted;
+  if (forgot_ || copied_ || copy_ || accepted.first == 0) return;
+  decided("F2");
+  if (!named_.contains(accepted))
+    violate("F2", "takes " + accepted.second.substr(0, 12) + " for the assignment of generation " +
+                      std::to_string(accepted.first) + "; the hub never said so");
 }
 
 // U9: what was put into quarantine, for more than a bad transfer, stays there, does not run, and is not tried again.
@@ -170,6 +186,10 @@ void SimNode::check_now() {
   if (lost > rotted_records_.size() && !forgot_)
     violate("Q5", std::to_string(lost) + " records declared lost, " + std::to_string(rotted_records_.size()) +
                       " were damaged");
+  uint64_t effected = 0;
+  for (const outbox::LaneCounts& lane : view.outbox.lanes) effected += lane.effected;
+  if (effected != effected_seen_ || view.outbox.waiting_count == 0) last_progress_ms_ = now_ms();
+  effected_seen_ = effected;
   if (view.outbox.stored_bytes > view.outbox.capacity_bytes) violate("Q8", "holds more than its quota");
   check_serving(view);
   if (!copy_) check_reach(view);
@@ -231,6 +251,9 @@ void SimNode::check_last() {
   decided("L1 U9 Q7");
   if (view.outbox.waiting_count > 0 && view.outbox.sendable_bytes > 0)
     violate("L1", "still holds " + std::to_string(view.outbox.waiting_count) + " records that nothing keeps back");
+  if (now_ms() - last_progress_ms_ > kStuckMs)
+    violate("L1", "holds " + std::to_string(view.outbox.waiting_count) + " records, and got none through for " +
+                      std::to_string((now_ms() - last_progress_ms_) / kHourMs) + " hours");
   if (view.deploy.running_digest != fleet_.last_good_)
     violate("U9", "runs " + view.deploy.running_name + " in the end, phase " + std::to_string(view.deploy.phase) +
                       ", waits for: " + view.deploy.waiting_for + "; " + view.deploy.last_refusal);
