@@ -8,10 +8,6 @@
 #include "tests/crash/recording_vfs.h"
 
 namespace wb::crash {
-namespace {
-
-constexpr uint64_t kVfsSeed = 0x5A17;
-constexpr uint64_t kRecoveryMomentsMax = 24;  // of one nested sample
 
 // The disks of one moment: nothing unsynced arrived, all of it, a few mixtures with one kind of harm each, then all
 // kinds.
@@ -28,6 +24,11 @@ Cut cut_of(uint32_t variant, uint64_t seed) {
   cut.seed = Prng(seed + variant).next();
   return cut;
 }
+
+namespace {
+
+constexpr uint64_t kVfsSeed = 0x5A17;
+constexpr uint64_t kRecoveryMomentsMax = 24;  // of one nested sample
 
 struct Moment {
   uint64_t index = 0;

@@ -6,7 +6,8 @@
 // fail_calls(): the workload runs again and again, and in run k the k-th write, read, sync, open, change of a name or
 // allocation fails, once or from then on; afterwards everything must be there, also after a cut that loses whatever no
 // sync made durable.
-// damage_node_file(): every bit of a node's file is flipped, and the file is cut off at every byte.
+// damage_node_file(): every bit of a node's file is flipped, and the file is cut off at every byte; a sample of the
+// repairs is cut in turn.
 
 #include <cstdint>
 #include <functional>
@@ -42,6 +43,9 @@ struct Tally {
 
 // Called now and then, with where it is: "workload, operation 17, variant 3".
 using Progress = std::function<void(const std::string& where, const Tally& so_far)>;
+
+// The disk that a power cut leaves, by variant: nothing unsynced arrived, all of it, mixtures.
+Cut cut_of(uint32_t variant, uint64_t seed);
 
 Tally cut_power(Subject& subject, const Plan& plan, const Progress& progress);
 Tally fail_calls(Subject& subject, const Plan& plan, const Progress& progress);

@@ -1,5 +1,5 @@
 // Damage to what was synced: every bit flipped, the file cut off at every byte. The start must end, take new tickets,
-// yield no altered row, and account for every row that is gone (Q4, Q5).
+// yield no altered row, and account for every row that is gone (Q4, Q5), also if power is cut within the repair (Q6).
 #include <algorithm>
 #include <map>
 #include <utility>
@@ -16,6 +16,7 @@ namespace {
 const std::string kFile = std::string(kRoot) + "/node/outbox.db";
 constexpr uint64_t kPageBytes = 4'096;
 constexpr uint64_t kFileBytes = 64U << 10;
+constexpr uint64_t kRepairMomentsMax = 24;  // of one repair
 
 // An outbox's store of 64 KiB, all in its file, closed in peace.
 struct Specimen {
@@ -80,8 +81,13 @@ std::string check_sums(const StoreSession& session, uint64_t records_gone) {
   return "";
 }
 
-// `page`: of the damage; UINT64_MAX: of a cut at `cut_at`, which takes all pages from there on.
-std::string check_damaged(const Specimen& specimen, Medium& medium, uint64_t page, uint64_t cut_at) {
+struct Damage {
+  uint64_t page = UINT64_MAX;    // of the flipped bit
+  uint64_t cut_at = UINT64_MAX;  // all pages from there on are gone
+};
+enum class Start : uint8_t { kFirst, kFirstAndNoTicket, kAfterACutRepair };
+
+std::string check_damaged(const Specimen& specimen, Medium& medium, const Damage& damage, Start start) {
   const UseMedium use(medium);
   seed_vfs(8);
   medium.reset_counts();
@@ -99,17 +105,44 @@ std::string check_damaged(const Specimen& specimen, Medium& medium, uint64_t pag
     ++gone;
     records_gone += key.first == NodeTable::kRecords ? 1 : 0;
     const auto at = specimen.page_of.find(key);
-    const bool hit = at == specimen.page_of.end() || at->second == page || at->second + 1 >= cut_at / kPageBytes;
+    const bool hit =
+        at == specimen.page_of.end() || at->second == damage.page || at->second + 1 >= damage.cut_at / kPageBytes;
     elsewhere += hit ? 0 : 1;
   }
   if (found.size() + gone != specimen.rows.size()) return "Q2: a row that was never there";
-  if (gone > 0 && session.found.damaged_rows_count == 0) return "Q4: rows are gone and nothing is called damaged";
+  // Once the copy stands in the file's place nothing is damaged any more; what is lost the outbox knows from its
+  // counters.
+  if (gone > 0 && session.found.damaged_rows_count == 0 && start != Start::kAfterACutRepair)
+    return "Q4: rows are gone and nothing is called damaged";
   if (elsewhere > 0) return "Q5: " + std::to_string(elsewhere) + " rows on undamaged pages are gone";
   if (std::string wrong = check_sums(session, records_gone); !wrong.empty()) return wrong;
   medium.calls_max = UINT64_MAX;
+  if (start == Start::kFirstAndNoTicket) return "";
   if (session.write({{StoreOp{NodeTable::kState, "after", "damage", false}}}, 0) != 1)
     return "Q5: takes no ticket after the start";
   return "";
+}
+
+// Power is cut within the repair, at a sample of its operations: the next start finishes it, or begins it anew (Q6).
+void cut_repair(const Specimen& specimen, const MemoryDisk& found, const Damage& damage, const std::string& where,
+                Tally& tally) {
+  Medium repaired(found.copy());
+  if (!check_damaged(specimen, repaired, damage, Start::kFirstAndNoTicket).empty()) return;  // told already
+  MemoryDisk walker = found.copy();
+  const auto& log = repaired.disk.log();
+  const uint64_t step = std::max<uint64_t>(1, log.size() / kRepairMomentsMax);
+  for (uint64_t i = 0; i < log.size(); ++i) {
+    walker.apply(log[i]);
+    if (i % step != tally.points % step) continue;
+    const auto variant = static_cast<uint32_t>((tally.points + i) % 8);
+    Medium after(walker.after_power_cut(cut_of(variant, tally.points + i)));
+    ++tally.points;
+    ++tally.nested_points;
+    tally.evidence.decided("Q2 Q4 Q5 Q6");
+    if (const std::string wrong = check_damaged(specimen, after, damage, Start::kAfterACutRepair); !wrong.empty())
+      tally.violate(where + ", cut in its repair after operation " + std::to_string(i) + ", variant " +
+                    std::to_string(variant) + ": Q6: " + wrong);
+  }
 }
 
 }  // namespace
@@ -133,15 +166,22 @@ Tally damage_node_file(const Plan& plan, const Progress& progress) {
     else
       bytes.resize(n - bits);
     medium.disk.set_bytes(kFile, std::move(bytes));
+    const bool nested = plan.nested_every != 0 && tally.points % plan.nested_every == 0;
+    MemoryDisk found;
+    if (nested) found = medium.disk.copy();
     const std::string where = flip ? "bit " + std::to_string(n % 8) + " of byte " + std::to_string(n / 8) + " flipped"
                                    : "cut off at byte " + std::to_string(n - bits);
     progress(where, tally);
     ++tally.points;
     tally.evidence.decided("Q2 Q4 Q5");
-    const std::string wrong =
-        check_damaged(specimen, medium, flip ? n / 8 / kPageBytes : UINT64_MAX, flip ? UINT64_MAX : n - bits);
+    Damage damage;
+    (flip ? damage.page : damage.cut_at) = flip ? n / 8 / kPageBytes : n - bits;
+    const std::string wrong = check_damaged(specimen, medium, damage, Start::kFirst);
     tally.calls_most = std::max(tally.calls_most, medium.calls());
-    if (!wrong.empty()) tally.violate(where + ": " + wrong);
+    if (!wrong.empty())
+      tally.violate(where + ": " + wrong);
+    else if (nested)
+      cut_repair(specimen, found, damage, where, tally);
   }
   return tally;
 }
