@@ -197,6 +197,37 @@ TEST_F(ReleaseTest, AReleaseThatDoesNotBuildIsRefusedByName) {
       << logged.back();
 }
 
+// U6: a release that changes nothing but its pipeline, and with it its rules and its budget, passes the gates of a
+// model: it is signed, it shadows what runs, and it decides nothing before it is committed.
+TEST_F(ReleaseTest, APipelinePassesTheGatesOfAModel) {
+  config.read_document = [](std::string_view text) -> Result<Document> {
+    return test_pipeline("pump", "v", text == "v" ? "1MiB" : "64KiB");
+  };
+  run_first();
+  boot();
+  settle();
+  want(2, "2", "less");
+  const std::string right = artifacts.at(desired.digest());
+  std::string changed = right;
+  changed.replace(changed.find("less"), 4, "more");  // under the signature of the release
+  desired.set_digest(sha256_hex(changed));
+  artifacts[desired.digest()] = changed;
+  contact();
+  ASSERT_EQ(view().deploy.quarantined.size(), 1U);
+  EXPECT_EQ(view().deploy.quarantined[0].error_code(), "DEPLOY_REJECTED/BLOB");
+  want(3, "2", "less");
+  contact();
+  EXPECT_EQ(view().deploy.phase, wire::DEPLOY_PROBATION);
+  EXPECT_GT(view().outbox.budget_left_bytes, 64U << 10);
+  send(next_++, {11});
+  EXPECT_EQ(shadows, 1U);
+  EXPECT_EQ(view().deploy.running_name, "pump@1");
+  send(next_++, {11});
+  settle();
+  EXPECT_EQ(view().deploy.running_name, "pump@2");
+  EXPECT_LE(view().outbox.budget_left_bytes, 64U << 10);
+}
+
 // F3: a node with a pipeline of its own says so of what it is assigned, so that no rollout waits for it.
 TEST_F(ReleaseTest, WithAPipelineOfItsOwnNoReleaseIsTaken) {
   local = LocalPipeline{test_pipeline("mine", "v"), {}};

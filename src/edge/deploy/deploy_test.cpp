@@ -66,6 +66,12 @@ TEST_F(DeployTest, WhatIsNotTheReleasedArtifactIsNeverLoaded) {
   };
   const Row rows[] = {
       {"DEPLOY_REJECTED/SIGNATURE", [&] { return resign("x", std::string(32, 'z')); }},
+      {"DEPLOY_REJECTED/SIGNATURE",
+       [&] {
+         Bytes artifact = resign("x", kTestSeed);
+         artifact[artifact.find("pipeline.yaml")] ^= 1;  // in the manifest, under the name of the trusted key
+         return artifact;
+       }},
       {"DEPLOY_REJECTED/NAME", [&] { return resign("y", kTestSeed); }},
       {"DEPLOY_REJECTED/STRUCTURE", [] { return Bytes(5'000, '\xff'); }},
       {"DEPLOY_REJECTED/BLOB",
