@@ -1,7 +1,7 @@
 """The planted bugs of src/base/planted.h and the page that says who saw them. usage: planted_table.py [--check] [ROOT]
 
 --check: fails if the table of the page and that of the header name different bugs, if a bug is planted nowhere, or if a
-story, a place or a promise in the page is not the header's any more. Nothing is built or run: that is tools/planted.
+story, a place, a check or a promise in the page is not the header's any more. Nothing is built or run: that is tools/planted.
 """
 import dataclasses
 import pathlib
@@ -12,8 +12,8 @@ HEADER = "src/base/planted.h"
 PAGE = "docs/operations/planted-bugs.md"
 BEGIN = "<!-- planted table: written by tools/planted -->"
 END = "<!-- end of planted table -->"
-_BUG = re.compile(r'BUG\((k\w+),\s*"([a-z0-9-]+)",\s*"([A-Z0-9 ]+)",\s*"([^"]+)"\)')
-_ROW = re.compile(r"^\| `([a-z0-9-]+)` \| (.+?) \| (.+?) \| (.+?) \| (\d+) \|$", re.MULTILINE)
+_BUG = re.compile(r'BUG\((k\w+),\s*"([a-z0-9-]+)",\s*"([A-Z0-9 ]+)",\s*"([^"]+)"(?:,\s*"([^"]+)")?\)')
+_ROW = re.compile(r"^\| `([a-z0-9-]+)` \| (.+?) \| (.+?) \| (.+?) \| (?:seed (\d+)|`(.+)`) \|$", re.MULTILINE)
 
 
 @dataclasses.dataclass
@@ -23,10 +23,11 @@ class Bug:
     promises: list[str]
     story: str
     places: list[str]
+    check: str = ""  # who must see it; "" = the simulator
 
     def row(self, seen: list[str], seed: int) -> str:
         where = ", ".join(f"`{place}`" for place in self.places)
-        return f"| `{self.name}` | {self.story} | {where} | {' '.join(seen)} | {seed} |"
+        return f"| `{self.name}` | {self.story} | {where} | {' '.join(seen)} | {f'`{self.check}`' if self.check else f'seed {seed}'} |"
 
 
 @dataclasses.dataclass
@@ -35,6 +36,7 @@ class Row:
     places: str
     seen: list[str]
     seed: int
+    check: str = ""
 
 
 def read_bugs(root: pathlib.Path) -> list[Bug]:
@@ -42,16 +44,16 @@ def read_bugs(root: pathlib.Path) -> list[Bug]:
     sources = {path.relative_to(root).as_posix(): path.read_text()
                for path in sorted((root / "src").rglob("*.cpp")) if not path.stem.endswith("_test")}
     bugs = []
-    for enumerator, name, promises, story in _BUG.findall(text):
+    for enumerator, name, promises, story, check in _BUG.findall(text):
         planted = re.compile(rf"\bplanted\(Bug::{enumerator}\)")
         bugs.append(Bug(enumerator, name, promises.split(), story,
-                        [place for place, source in sources.items() if planted.search(source)]))
+                        [place for place, source in sources.items() if planted.search(source)], check))
     return bugs
 
 
 def read_page(root: pathlib.Path) -> dict[str, Row]:
-    return {name: Row(story, places, seen.split(), int(seed))
-            for name, story, places, seen, seed in _ROW.findall((root / PAGE).read_text())}
+    return {name: Row(story, places, seen.split(), int(seed or 0), check)
+            for name, story, places, seen, seed, check in _ROW.findall((root / PAGE).read_text())}
 
 
 def write_page(root: pathlib.Path, rows: list[str]) -> None:
@@ -59,7 +61,7 @@ def write_page(root: pathlib.Path, rows: list[str]) -> None:
     text = page.read_text()
     head, _, rest = text.partition(BEGIN)
     _, _, tail = rest.partition(END)
-    table = ["| bug | what is wrong | where | seen as a break of | first seed |", "| --- | --- | --- | --- | --- |", *rows]
+    table = ["| bug | what is wrong | where | seen as a break of | by |", "| --- | --- | --- | --- | --- |", *rows]
     page.write_text(head + BEGIN + "\n" + "\n".join(table) + "\n" + END + tail)
 
 
@@ -75,8 +77,8 @@ def faults(root: pathlib.Path) -> list[str]:
         row = page.get(bug.name)
         if row is None:
             found.append(f"{PAGE}: {bug.name} is missing. Run tools/planted {bug.name}")
-        elif row.story != bug.story or row.places != ", ".join(f"`{place}`" for place in bug.places):
-            found.append(f"{PAGE}: {bug.name} has another story or place now. Run tools/planted {bug.name}")
+        elif row.story != bug.story or row.places != ", ".join(f"`{place}`" for place in bug.places) or row.check != bug.check:
+            found.append(f"{PAGE}: {bug.name} has another story, place or check now. Run tools/planted {bug.name}")
         elif not set(row.seen) & set(bug.promises):
             found.append(f"{PAGE}: {bug.name} must break {' or '.join(bug.promises)}, the page says {' '.join(row.seen)}."
                          f" Run tools/planted {bug.name}")

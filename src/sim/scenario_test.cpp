@@ -117,7 +117,7 @@ TEST(Scenario, AllFaultsAreToldAtOnce) {
 
 // A scenario that names a bug which is not there would never be tried.
 TEST(Scenario, TheFilesNamePlantedBugsAndBrokenPromisesThatExist) {
-#define NAME(enumerator, name, promises, story) {name, promises},
+#define NAME(enumerator, name, promises, story, ...) {name, promises},
   const std::map<std::string, std::string> bugs = {WB_PLANTED_BUGS(NAME)};
 #undef NAME
   size_t files = 0;

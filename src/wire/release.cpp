@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/checksum.h"
+#include "base/planted.h"
 #include "base/signature.h"
 #include "wire/shape.h"
 #include "wire/wire.h"
@@ -86,7 +87,8 @@ Result<Release> open_any(std::string_view bytes, const std::vector<std::string>*
     for (const std::string& key : *trusted_keys) {
       if (hex_encode(artifact.key_id()) != key_id(key)) continue;
       known = true;
-      verified = ed25519_verify(key, signed_bytes(artifact.manifest()), artifact.signature());
+      verified = planted(Bug::kSignatureUnread) ||
+                 ed25519_verify(key, signed_bytes(artifact.manifest()), artifact.signature());
       if (verified) break;
     }
     if (!known)

@@ -1,4 +1,5 @@
 #include "world/files.h"
+#include "base/planted.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -87,8 +88,10 @@ Status write_file_atomic(const std::string& path, std::string_view bytes, mode_t
   Fd fd(::mkostemp(temporary.data(), O_CLOEXEC));  // created 0600: a secret is never readable, not even for a moment
   if (fd.get() < 0) return system_error("create a file beside", path, errno);
   Status written = write_all(fd.get(), bytes, temporary);
-  if (written.ok() && ::fchmod(fd.get(), mode) != 0) written = system_error("set the mode of", temporary, errno);
-  if (written.ok() && ::fsync(fd.get()) != 0) written = system_error("sync", temporary, errno);
+  if (written.ok() && ::fchmod(fd.get(), planted(Bug::kSecretsReadable) ? 0644 : mode) != 0)
+    written = system_error("set the mode of", temporary, errno);
+  if (written.ok() && !planted(Bug::kRenameBeforeSync) && ::fsync(fd.get()) != 0)
+    written = system_error("sync", temporary, errno);
   if (written.ok() && ::rename(temporary.c_str(), path.c_str()) != 0) written = system_error("replace", path, errno);
   if (!written.ok()) {
     ::unlink(temporary.c_str());

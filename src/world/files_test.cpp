@@ -12,7 +12,7 @@
 namespace wb::world {
 namespace {
 
-// S1: the mode is right and no temporary is left behind.
+// S1, I1: the mode is right, so that a key is its owner's alone, and no temporary is left behind.
 TEST(Files, WritesAtomically) {
   const TestFolder folder;
   const std::string path = folder.path("key.pem");

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/planted.h"
 #include "world/files.h"
 #include "world/sqlite_code.h"
 
@@ -104,7 +105,7 @@ Status SqliteRows::Impl::open() {
   // Exclusive: one connection, one process; the index of the log then lives in memory and cannot be torn by another.
   WB_CHECK(execute("PRAGMA locking_mode=EXCLUSIVE"));
   WB_CHECK(execute("PRAGMA journal_mode=WAL"));
-  WB_CHECK(execute("PRAGMA synchronous=FULL"));
+  WB_CHECK(execute(planted(Bug::kHubCommitUnsynced) ? "PRAGMA synchronous=NORMAL" : "PRAGMA synchronous=FULL"));
   WB_CHECK(execute("PRAGMA temp_store=MEMORY"));
   WB_CHECK(execute(("PRAGMA cache_size=-" + std::to_string(kCacheKib)).c_str()));
   WB_CHECK(execute(("PRAGMA wal_autocheckpoint=" + std::to_string(kCheckpointPages)).c_str()));

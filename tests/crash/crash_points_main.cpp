@@ -11,12 +11,14 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "apps/evidence_file.h"
+#include "base/planted.h"
 #include "tests/crash/crash_points.h"
 #include "tests/crash/recording_vfs.h"
 
@@ -223,6 +225,9 @@ int run(const Options& options, const std::vector<uint64_t>& random_seeds) {
 }  // namespace wb::crash
 
 int main(int argc, char** argv) {
+#ifdef WB_PLANTED
+  if (const char* bug = std::getenv("WAYBILL_PLANT"); bug != nullptr && !wb::plant(bug)) return 2;
+#endif
   CLI::App app{"Cuts the power of the node's and the hub's store at every operation of many workloads, and more."};
   wb::crash::Options options;
   std::vector<uint64_t> random_seeds;

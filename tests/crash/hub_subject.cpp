@@ -104,7 +104,7 @@ class HubSubject final : public Subject {
     medium.calls_max = UINT64_MAX;
     if (faulted) return "H1: rows that cannot be read";
     uint64_t which = 0;
-    if (std::string wrong = find_state(states_, print, bounds, &which); !wrong.empty()) return wrong;
+    if (const std::string wrong = find_state(states_, print, bounds, &which); !wrong.empty()) return "H1: " + wrong;
     if (!go_on) return "";
     if (const Status begun = (*rows)->begin(); !begun.ok()) return "H1: " + begun.error().text;
     (*rows)->put(Table::kMeta, "after", "cut");

@@ -9,10 +9,10 @@ from specimen import ROOT, GateTest, main
 sys.path.insert(0, str(ROOT / "tools"))
 import planted_table  # noqa: E402
 
-HEADER = '#define WB_PLANTED_BUGS(BUG) \\\n  BUG(kLeak, "leak", "Q1 Q4", "something is lost") \\\n  BUG(kSpin, "spin", "L", \\\n      "it never rests")\n'
+HEADER = '#define WB_PLANTED_BUGS(BUG) \\\n  BUG(kLeak, "leak", "Q1 Q4", "something is lost") \\\n  BUG(kSpin, "spin", "L", \\\n      "it never rests", "wb_a_test A.B")\n'
 SOURCE = "int f() { return planted(Bug::kLeak) ? 1 : planted(Bug::kSpin) ? 2 : 0; }\n"
-PAGE = ("# Planted\n| `leak` | something is lost | `src/a.cpp` | Q4 | 3 |\n"
-        "| `spin` | it never rests | `src/a.cpp` | L | 17 |\n")
+PAGE = ("# Planted\n| `leak` | something is lost | `src/a.cpp` | Q4 | seed 3 |\n"
+        "| `spin` | it never rests | `src/a.cpp` | L | `wb_a_test A.B` |\n")
 
 
 class PlantedTest(GateTest):
@@ -45,11 +45,15 @@ class PlantedTest(GateTest):
 
     def test_another_story(self):
         self.write("src/base/planted.h", HEADER.replace("never rests", "rests rarely"))
-        self.assert_red(self.check(), "spin has another story or place")
+        self.assert_red(self.check(), "spin has another story, place or check")
+
+    def test_another_check(self):
+        self.write("src/base/planted.h", HEADER.replace("A.B", "A.C"))
+        self.assert_red(self.check(), "spin has another story, place or check")
 
     def test_another_place(self):
         self.write("src/b.cpp", SOURCE)
-        self.assert_red(self.check(), "leak has another story or place")
+        self.assert_red(self.check(), "leak has another story, place or check")
 
     def test_seen_as_something_else(self):
         self.write("docs/operations/planted-bugs.md", PAGE.replace("Q4", "U1"))

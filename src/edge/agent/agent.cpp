@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/planted.h"
 #include "edge/agent/core.h"
 
 namespace wb {
@@ -43,6 +44,7 @@ Result<std::unique_ptr<Agent::Core>> Agent::Core::open(AgentConfig config, const
     core->outbox_.set_budget(0);
   ++core->boot_;
   core->counters_.set_boots(core->boot_);
+  if (planted(Bug::kBootNotCounted) && core->boot_ > 1) --core->boot_;
   core->opening_ops_.push_back(put(kBoot, key_u64(core->boot_)));
   if (core->incarnation_.size() != 16 || opened.new_incarnation_needed) core->new_incarnation();
   if (core->seed_ == 0) {

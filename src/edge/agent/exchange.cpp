@@ -207,7 +207,7 @@ void Agent::Core::on(agent::ExchangeDone&& done) {
 
   std::vector<StoreOp> ops;
   bool progressed = false;
-  if (response.verdict() == wire::STREAM_NEW_INCARNATION) {
+  if (response.verdict() == wire::STREAM_NEW_INCARNATION && !planted(Bug::kOldImageIgnored)) {
     log(agent::Log::Level::kWarning,
         "this store is an old copy: going on under a new incarnation; what waits here is kept");
     new_incarnation();
@@ -225,7 +225,7 @@ void Agent::Core::on(agent::ExchangeDone&& done) {
       progressed = progressed || ops.size() > before;
     }
   }
-  outbox_.hub_time(now_.mono, response.unix_ms(), ops);
+  outbox_.hub_time(now_.mono, planted(Bug::kBudgetByWallClock) ? now_.unix_ms : response.unix_ms(), ops);
   if (!ops.empty()) {
     counters_dirty_ = true;
     store(std::move(ops));

@@ -89,7 +89,7 @@ void Deploy::track_timeout() {
 void Deploy::on(const Fetched& event) {
   if (track_ != Track::kFetching || !candidate_is(event.digest) || event.offset != asked_offset_) return;
   if (event.bytes.empty()) return pause("the hub sent an empty range", 0, false);
-  if (event.bytes.size() > asked_length_)
+  if (event.bytes.size() > asked_length_ && !planted(Bug::kLongRangeTaken))
     return bad_transfer(Refusal{"DEPLOY_REJECTED/LENGTH", "a range of " + std::to_string(asked_length_) +
                                                               " bytes was answered with " +
                                                               std::to_string(event.bytes.size())});
@@ -103,6 +103,8 @@ void Deploy::on(const Fetched& event) {
 
 void Deploy::on(const FetchFailed& event) {
   if (track_ != Track::kFetching || !candidate_is(event.digest) || event.offset != asked_offset_) return;
+  if (planted(Bug::kFetchNotRetried)) track_deadline_ = kNever;
+  if (planted(Bug::kFetchNotRetried)) return;
   range_bytes_ = std::max(range_bytes_ / 2, kRangeBytesMin);
   pause("fetch: " + event.error.text, event.retry_after_ms, event.error.code == Code::kUnavailable);
 }
@@ -141,6 +143,7 @@ void Deploy::candidate_read(const Bytes& bytes) {
   candidate.stage = Stage::kProbation;
   ++candidate.slot.tries;
   track_ = Track::kStoring;
+  if (planted(Bug::kTriedBeforeCounted)) return load_candidate();
   save(Then::kLoadCandidate);
 }
 
@@ -167,6 +170,7 @@ void Deploy::load_candidate() {
 
 void Deploy::candidate_loaded(const Loaded& event) {
   const wire::Desired& desired = journal_.candidate->slot.desired;
+  if (!event.ok && planted(Bug::kPipelineUngated)) return commit_candidate();
   if (!event.ok)
     return refuse(Refusal{"DEPLOY_REJECTED/PIPELINE", "release " + desired.name() + " does not load: " + event.error});
   track_ = Track::kShadowing;

@@ -140,7 +140,9 @@ bool Deploy::refuse_assignment(const wire::Desired& desired) {
 }
 
 void Deploy::on(const DesiredSeen& event) {
-  const wire::Desired& desired = event.desired;
+  wire::Desired desired = event.desired;
+  if (planted(Bug::kStaleApplied) && desired.generation() < journal_.desired.generation())
+    desired.set_generation(journal_.desired.generation() + 1);
   if (desired.generation() == 0 || pending_.size() >= kPendingMax / 2) return;  // it comes again with the next contact
   if (refuse_assignment(desired)) return;
   if (desired.generation() == journal_.desired.generation()) {
@@ -158,6 +160,9 @@ void Deploy::on(const DesiredSeen& event) {
   }
   if (journal_.committed && journal_.committed->desired.digest() == desired.digest())
     journal_.committed->desired = desired;
+  if (planted(Bug::kAssignmentSwitches) && journal_.previous && running_ == Running::kRuns &&
+      journal_.previous->desired.digest() == desired.digest() && step_back())
+    running_digest_ = desired.digest();
   if (!desired.digest().empty() && (desired.size_bytes() == 0 || desired.size_bytes() > config_.release_bytes_max))
     forbid(desired, Refusal{"DEPLOY_REJECTED/LENGTH",
                             "release " + desired.name() + " would have " + std::to_string(desired.size_bytes()) +
@@ -187,6 +192,7 @@ void Deploy::remove_file(const std::string& digest) {
 
 bool Deploy::needed(const std::string& digest) const {
   const auto is = [&](const Slot& slot) { return slot.desired.digest() == digest; };
+  if (planted(Bug::kSlotErasedEarly) && journal_.candidate && !is(journal_.candidate->slot)) return false;
   return (journal_.committed && is(*journal_.committed)) || (journal_.previous && is(*journal_.previous)) ||
          (journal_.candidate && is(journal_.candidate->slot)) ||
          (journal_.desired.digest() == digest && journal_.forbids(journal_.desired) == nullptr);

@@ -2,6 +2,7 @@
 // it when it does not survive; safe mode when nothing is left.
 #include <algorithm>
 
+#include "base/planted.h"
 #include "edge/deploy/deploy.h"
 
 namespace wb::deploy {
@@ -55,7 +56,8 @@ void Deploy::committed_read(const Bytes& bytes) {
   std::variant<wire::Release, Refusal> checked =
       verify_release(bytes, journal_.committed->desired, config_.trusted_keys);
   if (const Refusal* refusal = std::get_if<Refusal>(&checked)) {
-    if (refusal->code == "DEPLOY_REJECTED/LENGTH" || refusal->code == "DEPLOY_REJECTED/DIGEST")
+    if (!planted(Bug::kRotBlamesRelease) &&
+        (refusal->code == "DEPLOY_REJECTED/LENGTH" || refusal->code == "DEPLOY_REJECTED/DIGEST"))
       return slot_lost(refusal->text);
     return give_up(*refusal);
   }
@@ -77,6 +79,7 @@ void Deploy::committed_loaded(const Loaded& event) {
 void Deploy::survived() {
   stable_at_ = kNever;
   charged_ = false;
+  if (planted(Bug::kTriesNeverCleared)) return;
   if (!journal_.committed || journal_.committed->desired.digest() != running_digest_ || journal_.committed->tries == 0)
     return;
   journal_.committed->tries = 0;
@@ -142,7 +145,7 @@ void Deploy::declare_if_nothing_left() {
 }
 
 void Deploy::safe_mode(const std::string& text) {
-  running_ = Running::kSafeMode;
+  running_ = planted(Bug::kSafeModeUnsaid) ? Running::kNone : Running::kSafeMode;
   running_digest_.clear();
   safe_reason_ = text;
   effects_.push_back(EnterSafeMode{text});

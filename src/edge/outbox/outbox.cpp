@@ -5,6 +5,7 @@
 #include <cmath>
 #include <utility>
 
+#include "base/planted.h"
 #include "base/prng.h"
 #include "edge/outbox/format.h"
 
@@ -31,7 +32,7 @@ uint64_t priority_of(const Offer& offer, double value, uint64_t seq) {
 
 double thinning_of(const Thresholds& thresholds, uint64_t arrival, double value) {
   const uint64_t t = thresholds.min_since(arrival);
-  if (t == kNoThreshold) return 1;
+  if (t == kNoThreshold || planted(Bug::kSurvivorsStandForNobody)) return 1;
   return std::min(1.0, std::ldexp(static_cast<double>(std::max<uint64_t>(t, 1)), -48) * value);
 }
 
@@ -209,7 +210,9 @@ uint64_t Outbox::make_room(Changes& changes) {
   while (pools_[kDead].cost_bytes > dead_capacity_bytes_ && evict_largest(kDead, changes)) {
   }
   while (stored_bytes() > capacity_bytes_ || stored_count() > config_.entries_max)
-    if (!evict_largest(kNormal, changes) && !evict_largest(kDead, changes) && !evict_largest(kCritical, changes)) break;
+    if (!(planted(Bug::kCriticalGoesFirst) && evict_largest(kCritical, changes)) && !evict_largest(kNormal, changes) &&
+        !evict_largest(kDead, changes) && !evict_largest(kCritical, changes))
+      break;
   return evicted_count() - before;
 }
 
@@ -359,7 +362,7 @@ LanePlan Outbox::plan_lane(Lane lane_name, const PlanLimits& left, uint64_t budg
 // Evictions are taken to be the oldest of the holes. Summed over all ranges the split is exact.
 void Outbox::count_gap(LanePlan& plan) const {
   const uint64_t gap = plan.through_seq - plan.after_seq - plan.records.size();
-  plan.evicted_count = std::min(gap, lane_of(plan.lane).evicted_open);
+  plan.evicted_count = planted(Bug::kLossHidden) ? gap : std::min(gap, lane_of(plan.lane).evicted_open);
   plan.lost_count = gap - plan.evicted_count;
 }
 
@@ -464,7 +467,7 @@ void Outbox::forget_thresholds() {
 }
 
 void Outbox::save(Changes& changes) {
-  changes.put_state(kCountersKey, encode_counters());
+  if (!planted(Bug::kCountersNotSaved)) changes.put_state(kCountersKey, encode_counters());
   for (size_t i = 0; i < kPoolsCount; ++i) {
     if (!pools_[i].changed) continue;
     changes.put_state(thresholds_key(i), pools_[i].thresholds.encode());

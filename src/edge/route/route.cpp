@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/bytes.h"
+#include "base/planted.h"
 #include "base/prng.h"
 #include "edge/route/payload.h"
 
@@ -98,8 +99,10 @@ Decision Router::decide(const Batch& batch, const VerdictsView& verdicts, size_t
   }
   if (!out.rule) return out;
   out.lane = lane_of(*out.rule);
-  const double uniform = unit_interval(identity_hash(key_, batch, row, scratch));
+  const double uniform = unit_interval(identity_hash(key_, batch, row, scratch) ^
+                                       (planted(Bug::kDrawnByPlace) ? 0x9E3779B97F4A7C15ULL * row : 0));
   out.selected = uniform < out.probability;
+  if (planted(Bug::kProbabilityOne)) out.probability = 1;
   out.uniform = uniform / out.probability;
   out.priority = out.uniform / out.value;
   return out;

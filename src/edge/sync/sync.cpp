@@ -183,6 +183,7 @@ void Sync::failed(Instant now, bool reached, uint32_t retry_after_ms) {
 }
 
 void Sync::take_grant(const wire::Grant& grant) {
+  if (planted(Bug::kRateNeverRises) && granted_ && grant.drain_bytes_per_s() > rate_bytes_per_s_) return;
   granted_ = true;
   rate_bytes_per_s_ = std::min<uint64_t>(grant.drain_bytes_per_s(), 1ULL << 30);
   view_.drain_bytes_per_s = rate_bytes_per_s_;

@@ -60,7 +60,7 @@ void store(Rows& rows, Moment now, std::string_view key, const wire::RecordUp& r
   std::string row;
   if (thinning < 1) {
     wire::RecordUp kept = record;
-    kept.set_inclusion_probability(record.inclusion_probability() * thinning);
+    kept.set_inclusion_probability(record.inclusion_probability() * (planted(Bug::kThinningDropped) ? 1.0 : thinning));
     row = kept.SerializeAsString();
   } else {
     row = record.SerializeAsString();

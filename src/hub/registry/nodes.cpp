@@ -77,7 +77,8 @@ Status admit(const std::optional<pb::Node>& node, std::string_view id, std::stri
   if (node->revoked() && !planted(Bug::kRevokedServed))
     return fail(Code::kDenied, "node '", id, "' is revoked; an operator must enrol it anew");
   const bool renewed = !node->next_serial().empty() && serial == node->next_serial();
-  if (!serial.empty() && !renewed && serial != node->certificate_serial())
+  const bool retired = planted(Bug::kOldCertificateRefused) && !node->next_serial().empty();
+  if (!serial.empty() && !renewed && (retired || serial != node->certificate_serial()))
     return fail(Code::kDenied, "node '", id,
                 "' has enrolled again since this certificate was issued; use the newer one");
   return ok_status();
