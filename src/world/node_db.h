@@ -22,6 +22,7 @@ namespace wb::world {
 
 inline constexpr uint64_t kNodePageBytes = 4'096;
 inline constexpr uint8_t kNodeLanes = 4;
+inline constexpr std::string_view kDamageNoted = "store/damaged_rows";  // state: u64, since 0.1
 
 // What the crc of a row is over, and the key of a record.
 uint32_t node_row_crc(NodeTable table, std::string_view key, std::string_view value);
@@ -42,9 +43,10 @@ class NodeDb {
 
   Status begin() { return execute("BEGIN IMMEDIATE"); }
   Status apply(const StoreOp& op);
-  Status commit() { return execute("COMMIT"); }
+  Status commit();  // with it what read_all() said is taken for told
   bool rollback();  // false: the connection is of no use any more
-  // Everything whose CRC matches; what does not is erased and counted.
+  // Everything whose CRC matches; what does not is erased and counted. The count is noted in the file until the first
+  // commit: a start that is cut before it could tell anybody is told the same by the next (Q4, Q6).
   Result<StoredState> read_all();
   // With the whole value. nullopt: it is not there, or damaged. An error (no memory) says nothing about the row.
   Result<std::optional<StoredRow>> load(std::string_view record_key);
@@ -73,6 +75,7 @@ class NodeDb {
   static std::optional<StoredRow> row_of(sqlite3_stmt* statement, NodeTable table, uint8_t lane, std::string* key_out);
 
   std::string path_;
+  bool damage_noted_ = false;
   sqlite3* database_ = nullptr;
   Statement put_state_, erase_state_;
   std::array<Statement, kNodeLanes> put_record_, erase_record_, get_record_;

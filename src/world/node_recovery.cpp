@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/planted.h"
 #include "world/files.h"
 #include "world/node_carve.h"
 
@@ -72,6 +73,7 @@ Result<std::string> set_aside(const Names& names, uint32_t kept) {
 Result<std::string> finish_earlier(const Names& names, uint32_t kept) {
   for (const char* end : {"", "-wal", "-shm", "-journal"}) remove_quietly(names.partial + end);
   std::string aside;
+  if (planted(Bug::kRepairBegunAnew)) remove_quietly(names.salvaged);
   if (!exists(names.salvaged)) return aside;
   if (exists(names.db)) {
     WB_TRY(aside, set_aside(names, kept));
@@ -91,9 +93,9 @@ Result<std::string> finish_earlier(const Names& names, uint32_t kept) {
   return aside;
 }
 
-// Makes outbox.db.salvaged from what can be read of outbox.db. Returns how many rows are known to be damaged, at
-// least 1.
-Result<uint64_t> salvage(const Names& names, const NodeDb::Limits& limits, bool readable) {
+// Makes outbox.db.salvaged from what can be read of outbox.db, and notes in it how many rows are known to be damaged,
+// at least 1.
+Status salvage(const Names& names, const NodeDb::Limits& limits, bool readable) {
   std::vector<StoreOp> rows;
   uint64_t damaged = 1;
   if (readable) {
@@ -109,13 +111,13 @@ Result<uint64_t> salvage(const Names& names, const NodeDb::Limits& limits, bool 
     WB_TRY(const auto copy, NodeDb::open(names.partial, {limits.file_bytes_max * 2, limits.wal_bytes_max}));
     WB_CHECK(copy->begin());
     for (const StoreOp& row : rows) WB_CHECK(copy->apply(row));
+    WB_CHECK(copy->apply(StoreOp{NodeTable::kState, std::string(kDamageNoted), key_u64(damaged), false}));
     WB_CHECK(copy->commit());
     WB_CHECK(copy->checkpoint());
   }
   remove_quietly(names.partial + "-wal");
   WB_CHECK(move_file(names.partial, names.salvaged));
-  WB_CHECK(sync_folder(names.folder));
-  return damaged;
+  return sync_folder(names.folder);
 }
 
 bool is_damage(const Error& error) { return error.code == Code::kCorrupt; }
@@ -148,16 +150,15 @@ Result<NodeFile> open_node_file(const std::string& folder, const NodeDb::Limits&
     }
     if (file.ok()) {
       file->set_aside = aside;
-      if (!aside.empty()) ++file->found.damaged_rows_count;
+      if (!aside.empty() && file->found.damaged_rows_count == 0) ++file->found.damaged_rows_count;
       return file;
     }
     if (!is_damage(file.error())) return file.error();
   }
-  WB_TRY(const uint64_t damaged, salvage(names, limits, readable));
+  WB_CHECK(salvage(names, limits, readable));
   WB_TRY(const std::string moved, finish_earlier(names, damaged_kept));
   WB_TRY(NodeFile file, open_whole(names, limits));
   file.set_aside = moved;
-  file.found.damaged_rows_count += damaged;
   return file;
 }
 
