@@ -13,6 +13,12 @@ namespace {
 constexpr int64_t kContactMs = 30'000;  // hub::HubConfig::next_contact_ms
 constexpr uint64_t kEarlyRetries = 4;   // the allowance that a node starts with, and one more
 
+// The number of the reading that a record brings; a dead letter has it in its text.
+uint64_t reading_of(const wire::RecordUp& record) {
+  if (record.numbers_size() == 3) return static_cast<uint64_t>(record.numbers(0));
+  return record.raw().starts_with(kUnreadable) ? std::stoull(record.raw().substr(kUnreadable.size())) : 0;
+}
+
 }  // namespace
 
 void Fleet::violate(const std::string& promise, const std::string& text) {
@@ -36,9 +42,7 @@ std::map<uint64_t, uint64_t> Fleet::readings_at_hub(const SimNode& node, bool ch
       violate("Q2", node.id() + ": a record at the hub does not decode");
       return true;
     }
-    if (record->numbers_size() < 3) return true;
-    const auto id = static_cast<uint64_t>(record->numbers(0));
-    ++out[id];
+    ++out[reading_of(*record)];
     if (check) check_record(node, *record, last_in[{place.incarnation, place.lane}]);
     return true;
   });
@@ -47,13 +51,16 @@ std::map<uint64_t, uint64_t> Fleet::readings_at_hub(const SimNode& node, bool ch
 
 void Fleet::check_record(const SimNode& node, const wire::RecordUp& record, uint64_t& last_in_stream) {
   decided("Q2 Q3 B1");
-  const auto id = static_cast<uint64_t>(record.numbers(0));
+  const uint64_t id = reading_of(record);
   const std::string what = node.id() + ": reading " + std::to_string(id) + " ";
   if (id == last_in_stream) violate("Q3", what + "is in one stream twice");
   if (id < last_in_stream && !node.copied_) violate("Q2", what + "comes after " + std::to_string(last_in_stream));
   last_in_stream = id;
   const Reading given = node.reading(id);
-  if (record.numbers(1) != given.heat || record.numbers(2) != given.spin) violate("Q2", what + "is not what was given");
+  const bool as_given = node.is_unreadable(id) ? record.rule() == static_cast<uint32_t>(Rule::kDeadLetter)
+                                               : record.numbers_size() == 3 && record.numbers(1) == given.heat &&
+                                                     record.numbers(2) == given.spin;
+  if (!as_given) violate("Q2", what + "is not what was given");
   if (!(record.inclusion_probability() > 0 && record.inclusion_probability() <= 1))
     violate("B1", what + "has no inclusion probability");
   const auto after = std::upper_bound(node.serving_from_.begin(), node.serving_from_.end(), id,

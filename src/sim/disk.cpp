@@ -203,14 +203,14 @@ void SimNode::lose_power_over_slots() {
 
 // ---- media
 
-void SimNode::take_image() { image_ = Image{rows_, disk_bytes_, slots_, accepted_hot_}; }
+void SimNode::take_image() { image_ = Image{rows_, disk_bytes_, slots_, accepted_}; }
 
 // What was accepted since the image was taken is gone unless the hub has it; what is in the image is still owed.
 void SimNode::restore_image() {
   rows_ = image_->rows;
   disk_bytes_ = image_->bytes;
   slots_ = image_->slots;
-  accepted_hot_ = image_->accepted_hot;
+  accepted_ = image_->accepted_hot;
   forget_state();
   ++fleet_.report_.images_restored;
 }

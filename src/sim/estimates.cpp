@@ -29,6 +29,7 @@ Estimate& Estimate::operator+=(const Estimate& other) {
   truth += other.truth;
   estimated += other.estimated;
   variance += other.variance;
+  squares += other.squares;
   return *this;
 }
 
@@ -55,6 +56,7 @@ void Fleet::check_estimates(const SimNode& node, const AgentView& view) {
     ++sum.count;
     sum.selected += 1 / thinning;
     sum.selected_variance += variance_of(thinning);
+    if (record->rule() == static_cast<uint32_t>(Rule::kDeadLetter)) return true;  // no reading
     sum.readings += 1 / p;
     sum.readings_variance += variance_of(p);
     return true;
@@ -68,7 +70,7 @@ void Fleet::check_estimates(const SimNode& node, const AgentView& view) {
   uint64_t lost = 0;
   for (const hub::StreamRow& stream : hub::streams_of(rows_, node.id())) lost += stream.state.lost();
   const auto add = [](Estimate& to, double truth, double estimated, double variance) {
-    to += Estimate{to.of, 1, truth, estimated, variance};
+    to += Estimate{to.of, 1, truth, estimated, variance, (estimated - truth) * (estimated - truth)};
   };
   if (lost == 0)
     add(report_.estimates.readings, static_cast<double>(node.readings_taken_), sum.readings, sum.readings_variance);

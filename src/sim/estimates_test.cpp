@@ -18,6 +18,7 @@ Estimate of_nodes(uint64_t nodes, double p) {
       one.estimated += 1 / p;
       one.variance += (1 - p) / (p * p);
     }
+    one.squares = (one.estimated - one.truth) * (one.estimated - one.truth);
     out += one;
   }
   return out;
@@ -29,6 +30,12 @@ TEST(Estimates, ErrorsThatCancelOutAreNoBiasAndOthersAre) {  // B4
   EXPECT_GT(std::abs(right.z()), 0.001);
   EXPECT_TRUE(of_nodes(400, 0.28).biased()) << "ten percent too low";
   EXPECT_TRUE(of_nodes(400, 1).biased()) << "stands for nobody else, and has no variance of its own";
+}
+
+TEST(Estimates, OneNodeThatIsFarOffDecidesNothing) {
+  Estimate out = of_nodes(400, 0.25);
+  out += Estimate{"records", 1, 10'000, 0, 0, 1e8};
+  EXPECT_FALSE(out.biased()) << out.z();
 }
 
 TEST(Estimates, AFewNodesDecideNothing) {

@@ -14,7 +14,8 @@ constexpr uint32_t kOldAgentEvery = 3;
 constexpr uint32_t kStepsAtOnceMax = 1'000;
 constexpr uint32_t kSmallOutboxEvery = 4;  // nodes whose outbox overflows within a day without contact
 constexpr uint32_t kSmallOutboxEntries = 96;
-constexpr uint32_t kImagePerMillion = 10'000;  // of the looks at a node's life
+constexpr uint32_t kUnreadablePerMillion = 20'000;  // of the readings
+constexpr uint32_t kImagePerMillion = 10'000;       // of the looks at a node's life
 
 }  // namespace
 
@@ -116,7 +117,7 @@ void SimNode::resume_feed() {
   const std::string position = agent_->position(kFeed);
   const uint64_t next = position.empty() ? 0 : std::stoull(position);
   for (const uint64_t id : cut_off_)
-    if (id < next) accepted_hot_.insert(id);
+    if (id < next) accepted_.insert(id);
   cut_off_.clear();
   for (const auto& [through, count] : cut_off_through_)
     if (through <= next) readings_taken_ += count;
@@ -129,7 +130,7 @@ void SimNode::crash() {
   ++fleet_.report_.crashes;
   check_now();
   if (!serves_swapped())
-    for (const auto& [answer, waiting] : waiting_) cut_off_.insert(waiting.hot.begin(), waiting.hot.end());
+    for (const auto& [answer, waiting] : waiting_) cut_off_.insert(waiting.owed.begin(), waiting.owed.end());
   for (const auto& [answer, waiting] : waiting_) cut_off_through_[waiting.through] = waiting.count;
   ++life_;
   watch_.off(fleet_.report_.coverage);
@@ -244,6 +245,11 @@ Reading SimNode::reading(uint64_t number) const {
   return draw_reading(prng);
 }
 
+// So does whether it comes as a line that nobody can read, a dead letter.
+bool SimNode::is_unreadable(uint64_t number) const {
+  return Prng(readings_seed_ + number * 0xD1B54A32D192ED03ULL).chance(kUnreadablePerMillion);
+}
+
 void SimNode::give_batch() {
   if (!agent_) return;
   if (agent_->serving() == nullptr) {
@@ -253,27 +259,32 @@ void SimNode::give_batch() {
   const deploy::View view = agent_->view().deploy;
   const std::string& serves = view.running_digest.empty() ? view.candidate_digest : view.running_digest;
   if (serving_from_.empty() || serving_from_.back().second != serves) serving_from_.emplace_back(next_reading_, serves);
-  Batch batch = Batch::with_schema(agent_->serving()->input_schema());
   const uint64_t answer_id = next_answer_++;
-  waiting_[answer_id].since_ns = fleet_.clock_.now_ns();
-  std::vector<uint64_t>& hot = waiting_[answer_id].hot;
-  for (uint32_t i = 0; i < fleet_.options_.rows_per_batch; ++i) {
-    const uint64_t number = next_reading_++;
-    const Reading one = reading(number);
-    batch.columns[0].numbers.push_back(static_cast<double>(number));
-    batch.columns[1].numbers.push_back(one.heat);
-    batch.columns[2].numbers.push_back(one.spin);
-    batch.event_time_ms.push_back(now().unix_ms);
-    if (one.heat >= 91) hot.push_back(number);  // hot for every good model
-  }
+  Waiting& waiting = waiting_[answer_id];
+  waiting.since_ns = fleet_.clock_.now_ns();
   agent::SourceBatch event;
   event.epoch = agent_->serving_epoch();
   event.answer_id = answer_id;
-  event.batch = std::move(batch);
+  event.batch = Batch::with_schema(agent_->serving()->input_schema());
+  for (uint32_t i = 0; i < fleet_.options_.rows_per_batch; ++i) {
+    const uint64_t number = next_reading_++;
+    const Reading one = reading(number);
+    const bool unreadable = is_unreadable(number);
+    if (unreadable || one.heat >= 91) waiting.owed.push_back(number);  // hot for every good model
+    if (unreadable) {
+      event.faults.push_back({"no reading", std::string(kUnreadable) + std::to_string(number)});
+      ++event.faults_count;
+      continue;
+    }
+    event.batch.columns[0].numbers.push_back(static_cast<double>(number));
+    event.batch.columns[1].numbers.push_back(one.heat);
+    event.batch.columns[2].numbers.push_back(one.spin);
+    event.batch.event_time_ms.push_back(now().unix_ms);
+    ++waiting.count;
+  }
   event.position_key = kFeed;
   event.position_value = std::to_string(next_reading_);
-  waiting_[answer_id].count = fleet_.options_.rows_per_batch;
-  waiting_[answer_id].through = next_reading_;
+  waiting.through = next_reading_;
   giving_ = answer_id;
   step(std::move(event));
   giving_ = 0;
@@ -293,14 +304,14 @@ void SimNode::perform(agent::Answer&& effect) {
   const auto found = waiting_.find(effect.answer_id);
   if (found == waiting_.end()) return;
   busy_in_a_row_ = effect.verdict == agent::Answer::Verdict::kBusy ? busy_in_a_row_ + 1 : 0;
-  if (effect.verdict == agent::Answer::Verdict::kAccepted) {
+  if (effect.verdict != agent::Answer::Verdict::kBusy) {  // with lines that nobody can read it says kRejectedRows
     // Q7: an "accepted" leaves only after the commit of what was selected.
     decided("Q7");
     if (found->second.ticket > durable_ticket_) violate("Q7", "accepted a batch whose records are not durable");
     fleet_.report_.records_accepted += effect.rows_accepted;
     readings_taken_ += found->second.count;
     last_accepted_ms_ = now_ms();
-    if (!serves_swapped()) accepted_hot_.insert(found->second.hot.begin(), found->second.hot.end());
+    if (!serves_swapped()) accepted_.insert(found->second.owed.begin(), found->second.owed.end());
   }
   waiting_.erase(found);
 }

@@ -60,7 +60,7 @@ class SimNode {
     std::set<uint64_t> accepted_hot;
   };
   struct Waiting {
-    std::vector<uint64_t> hot;  // reading ids
+    std::vector<uint64_t> owed;  // reading ids: anomalies, and what nobody can read
     uint64_t count = 0;
     uint64_t through = 0;  // the position behind it
     int64_t since_ns = 0;
@@ -91,6 +91,7 @@ class SimNode {
   void resume_feed();
   bool serves_swapped() const;
   Reading reading(uint64_t number) const;
+  bool is_unreadable(uint64_t number) const;
 
   // cues.cpp
   void befall(const Cue& cue);
@@ -175,7 +176,7 @@ class SimNode {
   // what the checkers know
   NodeWatch watch_;
   uint64_t next_reading_ = 1;
-  std::set<uint64_t> accepted_hot_;               // ids of anomalous readings whose producer heard "accepted"
+  std::set<uint64_t> accepted_;                   // ids of owed readings whose producer heard "accepted"
   std::set<uint64_t> cut_off_;                    // of those whose producer had heard nothing when the power went
   uint64_t readings_taken_ = 0;                   // accepted, hot or not
   std::map<uint64_t, uint64_t> cut_off_through_;  // position → readings, of batches cut off likewise

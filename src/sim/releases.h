@@ -24,6 +24,9 @@ inline constexpr std::string_view kPickyMark = "# needs a newer agent";
 const std::string& publisher_seed();
 Result<Bytes> make_release(Kind kind, const std::string& version);
 
+// What a dead letter says before the number of its reading.
+inline constexpr std::string_view kUnreadable = "unreadable ";
+
 // One reading: NDJSON-like columns heat in [0, 100), spin in [200, 300), id exact up to 2^53.
 struct Reading {
   double heat = 0;

@@ -271,10 +271,10 @@ void SimNode::check_last() {
 // Q1: what was accepted is at the hub, waits, was evicted and counted, or sat on a damaged row. Q4: what a restored hub
 // has forgotten it declares as its own gap, in streams that went on.
 void SimNode::check_losses(const AgentView& view, const std::map<uint64_t, uint64_t>& at_hub) {
-  decided("Q1", accepted_hot_.size());
+  decided("Q1", accepted_.size());
   uint64_t missing = 0;
   uint64_t missing_by_hub = 0;
-  for (const uint64_t id : accepted_hot_)
+  for (const uint64_t id : accepted_)
     if (!at_hub.contains(id)) ++(lost_by_hub_.contains(id) ? missing_by_hub : missing);
   const uint64_t waiting = view.outbox.waiting_count;
   if (missing > evicted_seen_ + waiting + rotted_records_.size())
