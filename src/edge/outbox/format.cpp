@@ -9,8 +9,9 @@
 namespace wb::outbox {
 namespace {
 
-constexpr uint8_t kHeadVersion = 1;  // persisted (since 0.1)
-constexpr uint8_t kSentVersion = 1;  // persisted (since 0.1)
+constexpr uint8_t kHeadVersion = 1;           // persisted (since 0.1)
+constexpr uint8_t kSentVersion = 2;           // persisted (since 0.1)
+constexpr uint8_t kSentVersionUncounted = 1;  // read, not written: without the count of the evicted
 constexpr size_t kHeadUsedBytes = 48;
 static_assert(kHeadUsedBytes <= kRecordHeadBytes);
 
@@ -77,17 +78,26 @@ std::optional<RecordHead> decode_head(std::string_view bytes, uint64_t value_byt
   return head;
 }
 
-std::string encode_sent(uint64_t seq, const Thresholds& thresholds) {
+std::string encode_sent(uint64_t seq, uint64_t evicted_count, const Thresholds& thresholds) {
   std::string out(1, static_cast<char>(kSentVersion));
   append_u64_be(out, seq);
+  append_u64_be(out, evicted_count);
   return out + thresholds.encode();
 }
 
 std::optional<Sent> decode_sent(std::string_view bytes) {
-  if (bytes.size() < 9 || static_cast<uint8_t>(bytes[0]) != kSentVersion) return std::nullopt;
-  auto thresholds = Thresholds::decode(bytes.substr(9));
+  if (bytes.empty()) return std::nullopt;
+  const auto version = static_cast<uint8_t>(bytes[0]);
+  if (version != kSentVersion && version != kSentVersionUncounted) return std::nullopt;
+  const size_t head_bytes = version == kSentVersion ? 17 : 9;
+  if (bytes.size() < head_bytes) return std::nullopt;
+  Sent sent;
+  sent.seq = read_u64_be(bytes.substr(1));
+  if (version == kSentVersion) sent.evicted_count = read_u64_be(bytes.substr(9));
+  auto thresholds = Thresholds::decode(bytes.substr(head_bytes));
   if (!thresholds) return std::nullopt;
-  return Sent{read_u64_be(bytes.substr(1)), std::move(*thresholds)};
+  sent.thresholds = std::move(*thresholds);
+  return sent;
 }
 
 uint64_t row_cost_bytes(uint32_t record_bytes) {

@@ -45,9 +45,10 @@ std::optional<RecordHead> decode_head(std::string_view head, uint64_t value_byte
 
 struct Sent {
   uint64_t seq = 0;
+  std::optional<uint64_t> evicted_count;  // of the numbers up to seq that are not acked; nullopt in a row of version 1
   Thresholds thresholds;
 };
-std::string encode_sent(uint64_t seq, const Thresholds& thresholds);
+std::string encode_sent(uint64_t seq, uint64_t evicted_count, const Thresholds& thresholds);
 std::optional<Sent> decode_sent(std::string_view bytes);
 
 // What a row takes of the store's file: SQLite's cell in a 4 KiB page, with what cannot be used beside it.

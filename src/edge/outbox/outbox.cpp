@@ -319,6 +319,7 @@ Plan Outbox::plan(Instant now, const PlanLimits& limits, std::vector<StoreOp>& o
     left.records_max -= static_cast<uint32_t>(part.records.size());
     if (part.through_seq > lane.sent_seq) {
       lane.sent_seq = part.through_seq;
+      lane.evicted_sent = part.evicted_count;
       lane.sent_thresholds = pools_[pool_of(lane_name)].thresholds;
       lane.sent_thresholds.forget_before(part.records.empty() ? lane.sent_thresholds.next_event()
                                                               : find(lane_name, part.records.front().seq)->arrival);
@@ -359,10 +360,13 @@ LanePlan Outbox::plan_lane(Lane lane_name, const PlanLimits& left, uint64_t budg
   return plan;
 }
 
-// Evictions are taken to be the oldest of the holes. Summed over all ranges the split is exact.
+// Evictions are taken to be the oldest of the holes. Summed over all ranges the split is exact, for a range that goes
+// again is split as before: an eviction behind it is not its own, though it may have a hole that was none then.
 void Outbox::count_gap(LanePlan& plan) const {
+  const LaneState& lane = lane_of(plan.lane);
   const uint64_t gap = plan.through_seq - plan.after_seq - plan.records.size();
-  plan.evicted_count = planted(Bug::kLossHidden) ? gap : std::min(gap, lane_of(plan.lane).evicted_open);
+  const uint64_t evicted = plan.through_seq <= lane.sent_seq ? lane.evicted_sent : lane.evicted_open;
+  plan.evicted_count = planted(Bug::kLossHidden) ? gap : std::min(gap, evicted);
   plan.lost_count = gap - plan.evicted_count;
 }
 
@@ -384,13 +388,18 @@ void Outbox::acked(Lane lane_name, uint64_t through_seq, std::vector<StoreOp>& o
     remove(lane_name, head);
   }
   const uint64_t gap = through_seq - lane.counts.acked_seq - effected;
-  lane.evicted_open -= std::min(gap, lane.evicted_open);
+  const uint64_t evicted = std::min(gap, lane.evicted_sent);
+  lane.evicted_open -= evicted;
+  lane.evicted_sent -= evicted;
   lane.counts.effected += effected;
   lane.counts.acked_seq = through_seq;
   drop_gone(lane_name);
   if (through_seq == lane.sent_seq) {
     lane.sent_thresholds = {};
+    lane.evicted_sent = 0;
     changes.erase_state(sent_key(lane_name));
+  } else if (evicted > 0) {
+    save_sent(lane_name, changes);
   }
   forget_thresholds();
   save(changes);
@@ -425,6 +434,7 @@ void Outbox::rebase(std::vector<StoreOp>& ops) {
     LaneState& lane = lane_of(lane_name);
     if (lane.sent_seq == lane.counts.acked_seq) continue;
     const uint64_t was_sent = std::exchange(lane.sent_seq, lane.counts.acked_seq);
+    lane.evicted_sent = 0;
     unpin(lane_name, was_sent, changes);
     changes.erase_state(sent_key(lane_name));
   }
@@ -481,7 +491,8 @@ void Outbox::save_budget(Changes& changes) {
 }
 
 void Outbox::save_sent(Lane lane, Changes& changes) {
-  changes.put_state(sent_key(lane), encode_sent(lane_of(lane).sent_seq, lane_of(lane).sent_thresholds));
+  changes.put_state(sent_key(lane),
+                    encode_sent(lane_of(lane).sent_seq, lane_of(lane).evicted_sent, lane_of(lane).sent_thresholds));
 }
 
 View Outbox::view(Instant now) const {

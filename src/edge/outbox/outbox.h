@@ -192,6 +192,7 @@ class Outbox {
     LaneCounts counts;
     uint64_t evicted_open = 0;   // evicted with seq > acked_seq
     uint64_t sent_seq = 0;       // pinned up to here
+    uint64_t evicted_sent = 0;   // of evicted_open, those with seq ≤ sent_seq: what the hub was told of them stays
     Thresholds sent_thresholds;  // as they were when it was pinned
     uint64_t present_bytes = 0;  // record bytes
     uint64_t gone_count = 0;

@@ -108,6 +108,7 @@ class Recovery {
       if (!sent) opened_.thinning_unknown = true;
       lane.sent_seq =
           sent ? std::clamp(sent->seq, lane.counts.acked_seq, lane.counts.next_seq - 1) : lane.counts.next_seq - 1;
+      lane.evicted_sent = sent ? sent->evicted_count.value_or(lane.evicted_open) : lane.evicted_open;
       if (sent) lane.sent_thresholds = std::move(sent->thresholds);
     }
   }
@@ -176,6 +177,7 @@ class Recovery {
     }
     const uint64_t gap = c.next_seq - 1 - c.acked_seq - c.waiting;
     lane.evicted_open = std::min(lane.evicted_open, gap);
+    lane.evicted_sent = std::min(lane.evicted_sent, lane.evicted_open);
     const uint64_t known = c.effected + c.waiting + c.evicted + c.lost;
     if (c.produced < known) {  // only from counters that were never written by this code
       c.produced = known;
