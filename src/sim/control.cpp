@@ -100,6 +100,7 @@ void Fleet::at_hub(SimNode& node, uint64_t life, uint64_t id, const Bytes& bytes
   decided("H2", node.last_at_hub_ == (life << 32 | id) ? 1 : 0);
   if (node.last_at_hub_ == (life << 32 | id) && node.last_acks_ != acks)
     violate("H2", node.id() + ": a request that came twice was acked in two ways");
+  forget_others_requests(node);
   node.last_at_hub_ = life << 32 | id;
   node.last_acks_ = acks;
   calls_.push_back(
@@ -112,6 +113,14 @@ void Fleet::at_hub(SimNode& node, uint64_t life, uint64_t id, const Bytes& bytes
          if (outcome.hold_ms > 0) return hold(node, life, id, outcome.hold_ms);
          answer(node, life, id, std::move(outcome.response));
        }});
+}
+
+// A copy under the same identity moves the streams too: what a request of this one was answered with before says
+// nothing any more.
+void Fleet::forget_others_requests(const SimNode& node) {
+  for (auto* list : {&nodes_, &copies_})
+    for (const auto& other : *list)
+      if (other.get() != &node && other->id() == node.id()) other->last_at_hub_ = 0;
 }
 
 void Fleet::hold(SimNode& node, uint64_t life, uint64_t id, int64_t hold_ms) {

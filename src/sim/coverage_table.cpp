@@ -100,7 +100,7 @@ constexpr Row kRows[] = {
     {kRollout, "completed", "pause", "completed"},
     {kRollout, "aborted", "pause", "aborted"},
     {kRollout, "running", "resume", "running"},
-    {kRollout, "paused", "resume", "running"},
+    {kRollout, "paused", "resume", "running completed"},
     {kRollout, "halted", "resume", "halted"},
     {kRollout, "completed", "resume", "completed"},
     {kRollout, "aborted", "resume", "aborted"},

@@ -9,7 +9,7 @@ namespace {
 
 constexpr uint64_t kRotRowsMax = 4;
 constexpr int64_t kUnsyncedFolderMs = 1'000;
-constexpr uint64_t kPageBytes = 4'096;
+constexpr uint64_t kRoomBytes = 16'384;  // of a file on a full disk, that it can fill: free pages, half-empty ones
 constexpr int64_t kOneTroubleMs = 30 * kMinuteMs;  // failures closer together than this are one
 
 }  // namespace
@@ -117,7 +117,7 @@ void SimNode::perform(agent::LoadRows&& effect) {
 void SimNode::fill_disk(int64_t for_ms) {
   full_since_ms_ = now_ms();
   full_until_ms_ = now_ms() + for_ms;
-  full_bytes_ = std::max(peak_bytes_, disk_bytes_ + kPageBytes);
+  full_bytes_ = std::max(peak_bytes_, disk_bytes_ + kRoomBytes);
 }
 
 // ---- slots

@@ -55,6 +55,7 @@ class Fleet {
   void end_outage();
   void wake_held();
   void at_hub(SimNode& node, uint64_t life, uint64_t id, const Bytes& request);
+  void forget_others_requests(const SimNode& node);
   void hold(SimNode& node, uint64_t life, uint64_t id, int64_t hold_ms);
   void answer(SimNode& node, uint64_t life, uint64_t id, wire::ExchangeResponse response);
   void back_up_hub();
