@@ -1,31 +1,16 @@
 #include "fuzz/hub_world.h"
 
 #include "base/checksum.h"
-#include "base/signature.h"
+#include "hub/api/test_hub.h"
 
 namespace wb::fuzz {
 namespace {
 
-const std::string kSeed(32, 'k');
-
-void enrol(hub::Hub& hub, Rows& rows, const std::string& name) {
-  const std::string secret = "secret-of-" + name + "-0123456789";
-  WB_ASSERT(hub.create_token(rows, kHubNow, {secret, 1'000'000, {{"site", "lyon"}}, "ada"}).ok());
-  wire::EnrolRequest request;
-  request.set_token(secret);
-  request.set_csr_der("csr of " + name);
-  request.set_node_name(name);
-  const auto decided = hub.enrol(rows, kHubNow, request, std::string(16, 'e'));
-  WB_ASSERT(decided.ok() && decided->issue);
-  WB_ASSERT(hub.finish_enrolment(rows, kHubNow, *decided->issue, "serial-" + name, "cert", "ca").ok());
-}
-
 MemoryRows::Snapshot make() {
   MemoryRows rows;
   hub::Hub hub{hub::HubConfig{}};
-  WB_ASSERT(hub.trust_key(rows, kHubNow, *ed25519_public_key(kSeed), "ci", "ada").ok());
-  enrol(hub, rows, "n1");
-  enrol(hub, rows, "n2");
+  WB_ASSERT(hub::trust_test_publisher(hub, rows, kHubNow).ok());
+  for (const char* node : {"n1", "n2"}) (void)hub::enrol_test_node(hub, rows, kHubNow, node);
   WB_ASSERT(hub.create_token(rows, kHubNow, {"an-unused-token-0123", 1'000'000, {}, "ada"}).ok());
   WB_ASSERT(hub.push_release(rows, kHubNow, hub_release_artifact(), "ada").ok());
   WB_ASSERT(hub.exchange(rows, kHubNow, "n1", hub_report(), "serial-n1").ok());
@@ -48,13 +33,7 @@ const MemoryRows::Snapshot& hub_rows() {
 }
 
 const std::string& hub_release_artifact() {
-  static const std::string kArtifact = [] {
-    wire::ReleaseContent content;
-    content.manifest.set_name("pump");
-    content.manifest.set_version("1");
-    content.contents = {{"pipeline.yaml", "name: pump"}};
-    return *wire::build_release(content, kSeed);
-  }();
+  static const std::string kArtifact = hub::test_release("1");
   return kArtifact;
 }
 

@@ -4,43 +4,29 @@
 #include <gtest/gtest.h>
 
 #include "base/memory_rows.h"
-#include "base/signature.h"
 #include "hub/api/audit.h"
+#include "hub/api/test_hub.h"
 #include "hub/registry/registry.h"
 #include "hub/telemetry/telemetry.h"
 
 namespace wb::hub {
 namespace {
 
-const std::string kSeed(32, 'k');
 constexpr int64_t kMinute = 60'000;
 
 class HubTest : public testing::Test {
  protected:
-  HubTest() { EXPECT_TRUE(hub.trust_key(rows, now, *ed25519_public_key(kSeed), "ci", "ada").ok()); }
+  HubTest() { EXPECT_TRUE(trust_test_publisher(hub, rows, now).ok()); }
 
   std::string enrol(const std::string& name) {
-    const std::string secret = "secret-of-" + name + "-0123456789";
-    EXPECT_TRUE(hub.create_token(rows, now, {secret, 1'000, {{"site", "lyon"}}, "ada"}).ok());
-    wire::EnrolRequest request;
-    request.set_token(secret);
-    request.set_csr_der("csr of " + name);
-    request.set_node_name(name);
-    const auto decided = hub.enrol(rows, now, request, std::string(16, 'e'));
-    EXPECT_TRUE(decided.ok() && decided->issue);
-    const auto response = hub.finish_enrolment(rows, now, *decided->issue, "serial-" + name, "cert", "ca");
-    EXPECT_TRUE(response.ok());
-    EXPECT_EQ(response->release_keys_size(), 1);
-    const auto again = hub.enrol(rows, now, request, std::string(16, 'f'));  // H2
-    EXPECT_EQ(wire::encode(*again->response), wire::encode(*response));
-    return response->node_id();
+    const TestEnrolment enrolled = enrol_test_node(hub, rows, now, name);
+    EXPECT_EQ(enrolled.response.release_keys_size(), 1);
+    const auto again = hub.enrol(rows, now, enrolled.request, std::string(16, 'f'));  // H2
+    EXPECT_EQ(wire::encode(*again->response), wire::encode(enrolled.response));
+    return enrolled.response.node_id();
   }
   void push(const std::string& version) {
-    wire::ReleaseContent content;
-    content.manifest.set_name("pump");
-    content.manifest.set_version(version);
-    content.contents = {{"pipeline.yaml", "name: pump"}};
-    const auto row = hub.push_release(rows, now, *wire::build_release(content, kSeed), "ada");
+    const auto row = hub.push_release(rows, now, test_release(version), "ada");
     ASSERT_TRUE(row.ok()) << row.error().text;
   }
   wire::ExchangeRequest request() {
