@@ -3,6 +3,7 @@
 
 #include "base/bytes.h"
 #include "base/checksum.h"
+#include "base/test_memory.h"
 #include "engine/format.h"
 #include "engine/reference.h"
 #include "engine/test_models.h"
@@ -177,6 +178,33 @@ TEST(Package, HostileBytesWithAValidChecksumAreRefusedOrHarmless) {
     }
     expect_harmless(repaired(mangled));
     if (HasFailure()) FAIL() << "round " << round;
+  }
+}
+
+// Every count of a package, far beyond what is there: refused before anything of that size is made.
+TEST(Package, CountsThatLieAreRefusedAndCostNothing) {
+  const std::string head = *hex_decode("57424d1a0100");
+  const std::string about = *hex_decode("03000101780001");  // one feature "x", no label, one margin: its bytes are due
+  for (const uint64_t lie : {uint64_t{100}, (uint64_t{1} << 31) - 1, uint64_t{1} << 31, (uint64_t{1} << 31) + 1,
+                             (uint64_t{1} << 32) - 1, (uint64_t{1} << 32) + 1, uint64_t{1} << 62, UINT64_MAX}) {
+    std::string number;
+    format::put_varint(number, lie);
+    std::vector<std::string> sections = {number};  // the length of the first section itself
+    for (const size_t at : {2U, 3U, 5U, 6U}) {     // features, name, labels, margins
+      std::string section;
+      format::put_text(section, about.substr(0, at) + number + std::string(64, '\1'));
+      sections.push_back(section);
+    }
+    for (const std::string& section : sections) {
+      const std::string bytes = repaired(head + '\1' + section + std::string(64 + format::kTrailerBytes, '\0'));
+      EXPECT_LE(test_memory::peak_bytes_of([&] { EXPECT_FALSE(Model::load(bytes).ok()) << lie; }), size_t{16} << 10);
+    }
+    for (const std::string& tree : {number, '\1' + number, std::string("\1\3", 2) + number}) {
+      const std::string bytes = by_hand(tree + std::string(64, '\0'), std::string(1, '\0'));
+      EXPECT_LE(test_memory::peak_bytes_of([&] { EXPECT_FALSE(Model::load(bytes).ok()) << lie; }), size_t{16} << 10);
+    }
+    const std::string notes = by_hand(full_tree_section(1), number);
+    EXPECT_LE(test_memory::peak_bytes_of([&] { EXPECT_FALSE(Model::load(notes).ok()) << lie; }), size_t{64} << 10);
   }
 }
 

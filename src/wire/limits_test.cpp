@@ -89,5 +89,56 @@ TEST(Limits, AnswersAndReleasesCostAFewTimesTheirBytes) {
   EXPECT_LE(cost_of_release(over_long), size_t{64} << 10);
 }
 
+// A length that promises more than there is, near every power of two at which a sign or a width ends.
+TEST(Limits, LengthsThatLieAreRefusedAndCostNothing) {
+  const auto refused = [](int message, std::string_view bytes) {
+    switch (message) {
+      case 0: return !decode_exchange_request(bytes).ok();
+      case 1: return !decode_exchange_response(bytes).ok();
+      case 2: return !decode_enrol_request(bytes).ok();
+      case 3: return !decode_enrol_response(bytes).ok();
+      case 4: return !decode_record(bytes).ok();
+      default: return !inspect_release(bytes).ok();
+    }
+  };
+  for (const uint64_t lie :
+       {uint64_t{100}, (uint64_t{1} << 31) - 1, uint64_t{1} << 31, (uint64_t{1} << 31) + 1, (uint64_t{1} << 32) - 1,
+        uint64_t{1} << 32, (uint64_t{1} << 32) + 1, uint64_t{1} << 63, UINT64_MAX})
+    for (int number = 1; number <= 16; ++number) {
+      const std::string lying = varint(static_cast<uint64_t>(number) << 3 | 2) + varint(lie) + "xx";
+      EXPECT_TRUE(refused(0, field(9, lying))) << lie << " bytes of field " << number << " of a stream";
+      for (int message = 0; message < 6; ++message) {
+        EXPECT_TRUE(refused(message, lying)) << lie << " bytes of field " << number << " of message " << message;
+        EXPECT_LE(test_memory::peak_bytes_of([&] { (void)refused(message, lying); }), size_t{16} << 10);
+      }
+    }
+}
+
+// Numbers are not lengths: the largest arrive as they were sent, wherever a 32-bit reader would wrap.
+TEST(Limits, NumbersKeepTheirWidth) {
+  for (const uint64_t number : {(uint64_t{1} << 31) - 1, uint64_t{1} << 31, (uint64_t{1} << 31) + 1,
+                                (uint64_t{1} << 32) + 1, uint64_t{1} << 63, UINT64_MAX - 1}) {
+    ExchangeRequest request;
+    request.set_incarnation(std::string(16, 'i'));
+    StreamUp* stream = request.add_streams();
+    stream->set_lane(2);
+    stream->set_after_seq(number - 1);
+    stream->set_through_seq(number);
+    RecordUp* record = stream->add_records();
+    record->set_seq(number);
+    record->set_inclusion_probability(1);
+    const auto decoded = decode_exchange_request(encode(request));
+    ASSERT_TRUE(decoded.ok()) << number << ": " << decoded.error().text;
+    EXPECT_EQ(decoded->streams(0).records(0).seq(), number);
+    record->set_seq(number + 1);
+    EXPECT_FALSE(decode_exchange_request(encode(request)).ok()) << number;
+    ExchangeResponse response;
+    response.mutable_desired()->set_generation(number);
+    const auto answer = decode_exchange_response(encode(response));
+    ASSERT_TRUE(answer.ok()) << number << ": " << answer.error().text;
+    EXPECT_EQ(answer->desired().generation(), number);
+  }
+}
+
 }  // namespace
 }  // namespace wb::wire

@@ -156,6 +156,45 @@ TEST(Json, Limits) {
   EXPECT_EQ(out.faults_count, 2000U);
 }
 
+// Numbers at the ends of every width are what a double makes of them; what has none is a fault, not a wrapped value.
+TEST(Json, NumbersAtTheEndsOfTheirWidths) {
+  const auto csv = [](const std::string& number) {
+    return parse(config(Format::kCsv), "V1,V2,unit\n" + number + ",2,a\n");
+  };
+  const auto json = [](const std::string& number) {
+    return parse(config(Format::kJson), R"({"V1":)" + number + R"(,"V2":2,"unit":"a"})");
+  };
+  for (const char* text : {"2147483647", "2147483648", "2147483649", "-2147483648", "-2147483649", "4294967295",
+                           "4294967297", "9007199254740993", "9223372036854775807", "9223372036854775808",
+                           "-9223372036854775808", "18446744073709551615", "1e308", "-0", "4e-324"})
+    for (const ParseOutcome& out : {csv(text), json(text)}) {
+      ASSERT_EQ(out.batch.rows_count(), 1U) << text << ": " << faults_text(out);
+      EXPECT_EQ(out.batch.columns[0].numbers[0], std::strtod(text, nullptr)) << text;
+    }
+  for (const char* text : {"1e309", "-1e309"})
+    for (const ParseOutcome& out : {csv(text), json(text)}) EXPECT_EQ(out.faults_count, 1U) << text;
+  for (const char* text : {"-9223372036854775809", "18446744073709551616"})  // no integer of 64 bits
+    EXPECT_EQ(faults_text(json(text)), "row 1: field 'V1': a number is malformed or out of range\n");
+  for (const char* ts : {"9223372036854775807", "-9223372036854775808", "9223372036854775808", "1e300"}) {
+    const auto out = parse(timed(Format::kJson), R"({"V1":1,"V2":2,"unit":"a","ts":)" + std::string(ts) + "}");
+    EXPECT_EQ(out.batch.rows_count() + out.faults_count, 1U) << ts;
+  }
+}
+
+TEST(Json, DepthIsCountedNotRecursed) {
+  const auto nested = [](size_t depth) {  // the row itself is one level
+    return "{\"V1\":1,\"V2\":2,\"unit\":\"a\",\"x\":" + std::string(depth - 1, '[') + std::string(depth - 1, ']') + "}";
+  };
+  EXPECT_EQ(parse(config(Format::kJson), nested(kJsonDepthMax)).batch.rows_count(), 1U);
+  EXPECT_EQ(parse(config(Format::kJson), nested(kJsonDepthMax + 1)).faults_count, 1U);
+  for (const char* open : {"[", "{\"a\":", "[{\"a\":"}) {
+    std::string endless;
+    while (endless.size() < kBodyBytesMax - 16) endless += open;
+    EXPECT_EQ(parse(config(Format::kJson), endless).batch.rows_count(), 0U) << open;
+    EXPECT_GE(parse(config(Format::kNdjson), endless).faults_count, 1U) << open;
+  }
+}
+
 TEST(Csv, HeaderMapsColumnsInAnyOrder) {
   const auto out = parse(timed(Format::kCsv),
                          "\xEF\xBB\xBFunit, V2 ,note,\"V1\",ts\r\n"
