@@ -13,7 +13,6 @@
 namespace wb::world {
 namespace {
 
-constexpr size_t kPayloadBytesMax = 1U << 20;
 constexpr int kQueuedPublishMax = 1'000;
 constexpr const char* kSystemCas = "/etc/ssl/certs";  // where Debian and its kin keep them
 

@@ -32,6 +32,9 @@ struct MqttConfig {
 
 class MqttClient {
  public:
+  // One byte more than any parser takes (edge/source): a longer message is refused there whole. Cut to what fits, it
+  // might read as another.
+  static constexpr size_t kPayloadBytesMax = (4U << 20) + 1;
   using Done = std::function<void()>;  // call once the message may be acknowledged; from any thread
   using OnMessage = std::function<void(std::string payload, Done done)>;    // on the io_context's thread
   using OnState = std::function<void(bool connected, std::string detail)>;  // on the io_context's thread

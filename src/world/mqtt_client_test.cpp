@@ -82,6 +82,21 @@ TEST_P(MqttClientTest, TakesOneMessageAtATime) {  // back-pressure
   EXPECT_TRUE(reader->messages.empty());
 }
 
+// Whole, or longer than any parser takes: a message that is cut reads as another.
+TEST_P(MqttClientTest, AMessageIsNotCutToSomethingThatReads) {
+  const auto reader = join("reader", "sensors/#");
+  const auto writer = join("writer", "");
+  ASSERT_TRUE(until([&] { return reader->connects == 1 && writer->connects == 1; }));
+  linger();
+  for (const size_t size : {MqttClient::kPayloadBytesMax - 1, MqttClient::kPayloadBytesMax + 1}) {
+    EXPECT_TRUE(writer->mqtt->publish("sensors/a", std::string(size, '1')));
+    ASSERT_TRUE(until([&] { return !reader->messages.empty(); }));
+    EXPECT_EQ(reader->messages[0].first.size(), std::min(size, MqttClient::kPayloadBytesMax));
+    reader->messages[0].second();
+    reader->messages.clear();
+  }
+}
+
 TEST_P(MqttClientTest, WhatWasNotAcknowledgedComesAgain) {  // Q1
   auto reader = join("reader", "sensors/#");
   const auto writer = join("writer", "");

@@ -25,6 +25,7 @@ using source::SourceConfig;
 constexpr auto kBusyPause = std::chrono::milliseconds(250);
 constexpr auto kStartPause = std::chrono::seconds(10);
 constexpr size_t kReadBytes = 256U << 10;
+static_assert(world::MqttClient::kPayloadBytesMax > source::kBodyBytesMax);
 
 agent::SourceBatch to_batch(source::ParseOutcome&& parsed) {
   agent::SourceBatch out;
