@@ -135,8 +135,12 @@ Json AdminClient::json_call(const std::string& method, const std::string& target
 }
 
 Json AdminClient::get(const std::string& target) { return json_call("GET", target, ""); }
-Json AdminClient::post(const std::string& target, const Json& body) { return json_call("POST", target, body.dump()); }
-Json AdminClient::patch(const std::string& target, const Json& body) { return json_call("PATCH", target, body.dump()); }
+Json AdminClient::post(const std::string& target, const Json& body) {
+  return json_call("POST", target, json_body(body));
+}
+Json AdminClient::patch(const std::string& target, const Json& body) {
+  return json_call("PATCH", target, json_body(body));
+}
 
 std::string url_encode(std::string_view text) {
   static constexpr std::string_view kBare = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";

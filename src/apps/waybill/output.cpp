@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdio>
 
+#include "apps/waybill/commands.h"
 #include "base/bytes.h"
 
 namespace wb::cli {
@@ -103,6 +104,15 @@ std::string TextTable::text() const {
   line(head_);
   for (const auto& cells : rows_) line(cells);
   return out;
+}
+
+std::string json_body(const Json& value) {
+  try {
+    return value.dump();
+  } catch (const Json::exception&) {
+    throw Exit{kUsage,
+               "what was given is not valid UTF-8: " + value.dump(-1, ' ', false, Json::error_handler_t::replace)};
+  }
 }
 
 std::string to_yaml(const Json& value) {

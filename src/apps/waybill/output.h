@@ -33,6 +33,8 @@ class TextTable {
 };
 
 std::string to_yaml(const nlohmann::ordered_json& value);
+// The body of a request made of what a person gave. Throws Exit (2) if that is not UTF-8.
+std::string json_body(const nlohmann::ordered_json& value);
 // Prints `value` if the format is JSON or YAML and returns true; false means: print your table.
 bool print_structured(Format format, const nlohmann::ordered_json& value);
 

@@ -21,6 +21,17 @@ TEST(Output, TableIsAlignedByCodePoints) {
   EXPECT_EQ(table.text(), "node    runs    seen\ngw-017  –       3 s ago\né       pump@2  never\n");
 }
 
+TEST(Output, WhatIsNotUtf8IsAUsageErrorNotTheEnd) {
+  EXPECT_EQ(json_body({{"selector", "site=łódź"}}), "{\"selector\":\"site=łódź\"}");
+  try {
+    (void)json_body({{"selector", "site=\xFF"}});
+    FAIL() << "was taken";
+  } catch (const Exit& exit) {
+    EXPECT_EQ(exit.code, kUsage);
+    EXPECT_NE(exit.message.find("not valid UTF-8"), std::string::npos) << exit.message;
+  }
+}
+
 TEST(Output, YamlQuotesWhatWouldReadAsSomethingElse) {
   const Json value = Json::parse(
       R"({"id":"gw-1","version":"2","on":"yes","text":"a: b","none":null,"labels":{"site":"lyon"},"empty":{},"list":[1,"x",{"a":1,"b":[true]}],"nothing":[]})");
