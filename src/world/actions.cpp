@@ -3,11 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/beast/core.hpp>
-#include <boost/beast/http.hpp>
 #include <cerrno>
-#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <map>
@@ -16,63 +12,17 @@
 #include "base/bytes.h"
 #include "world/files.h"
 #include "world/mqtt_client.h"
+#include "world/plain_http.h"
 
 namespace wb::world {
 namespace {
 
 namespace asio = boost::asio;
-namespace beast = boost::beast;
-namespace http = beast::http;
-using tcp = asio::ip::tcp;
 
 constexpr size_t kHttpInFlightMax = 64;
 constexpr size_t kFilesMax = 16;
 constexpr size_t kBrokersMax = 8;
 constexpr size_t kFailingMax = 64;  // places that are remembered as failing
-constexpr auto kHttpTimeout = std::chrono::seconds(10);
-
-// One POST on its own connection, ended by its deadline at the latest.
-class Post : public std::enable_shared_from_this<Post> {
- public:
-  using Finished = std::function<void(const std::string& why)>;  // "" = done
-  Post(asio::io_context& io, Finished finished) : resolver_(io), stream_(io), finished_(std::move(finished)) {}
-
-  void start(const std::string& host, const std::string& port, const std::string& path, const std::string& body) {
-    request_.method(http::verb::post);
-    request_.target(path);
-    request_.version(11);
-    request_.set(http::field::host, host);
-    request_.set(http::field::content_type, "application/json");
-    request_.body() = body;
-    request_.prepare_payload();
-    resolver_.async_resolve(
-        host, port, [self = shared_from_this()](beast::error_code error, const tcp::resolver::results_type& found) {
-          if (error) return self->finished_(error.message());
-          self->stream_.expires_after(kHttpTimeout);
-          self->stream_.async_connect(found, [self](beast::error_code connect_error, const tcp::endpoint&) {
-            if (connect_error) return self->finished_(connect_error.message());
-            http::async_write(self->stream_, self->request_, [self](beast::error_code write_error, size_t) {
-              if (write_error) return self->finished_(write_error.message());
-              self->parser_.body_limit(64U << 10);
-              http::async_read(self->stream_, self->buffer_, self->parser_,
-                               [self](beast::error_code read_error, size_t) {
-                                 if (read_error) return self->finished_(read_error.message());
-                                 const unsigned status = self->parser_.get().result_int();
-                                 self->finished_(status < 300 ? "" : "it answered HTTP " + std::to_string(status));
-                               });
-            });
-          });
-        });
-  }
-
- private:
-  tcp::resolver resolver_;
-  beast::tcp_stream stream_;
-  http::request<http::string_body> request_;
-  beast::flat_buffer buffer_;
-  http::response_parser<http::string_body> parser_;
-  Finished finished_;
-};
 
 }  // namespace
 
@@ -147,15 +97,18 @@ void Actions::to_http(const std::string& url, const std::string& json) {
   const std::string authority = rest.substr(0, slash);
   const size_t colon = authority.rfind(':');
   ++impl_->http_in_flight;
-  std::make_shared<Post>(impl_->io,
-                         [this, url, alive = impl_->alive](const std::string& why) {
-                           if (!*alive) return;
-                           --impl_->http_in_flight;
-                           if (why.empty()) return impl_->done(url);
-                           impl_->drop(url, why);
-                         })
-      ->start(authority.substr(0, colon), colon == std::string::npos ? "80" : authority.substr(colon + 1),
-              slash == std::string::npos ? "/" : rest.substr(slash), json);
+  PlainCall call{
+      .host = authority.substr(0, colon),
+      .port = colon == std::string::npos ? "80" : authority.substr(colon + 1),
+      .request = {
+          "POST", slash == std::string::npos ? "/" : rest.substr(slash), {{"Content-Type", "application/json"}}, json}};
+  plain_http(impl_->io, std::move(call), [this, url, alive = impl_->alive](const Result<HttpResponse>& answer) {
+    if (!*alive) return;
+    --impl_->http_in_flight;
+    if (!answer.ok()) return impl_->drop(url, answer.error().text);
+    if (answer->status / 100 == 2) return impl_->done(url);
+    impl_->drop(url, "it answered HTTP " + std::to_string(answer->status));
+  });
 }
 
 Result<MqttClient*> Actions::Impl::broker(const MqttTarget& target) {

@@ -303,6 +303,11 @@ void HttpsClient::Impl::received(const ConnectionPtr& connection, ErrorCode erro
   }
   if (error) return broken(connection, "read the answer of", error);
   auto message = connection->parser->release();
+  if (message.result_int() < 200) {
+    drop();
+    return finish(fail(Code::kInvalid, endpoint_.url(), " answered with the interim status ",
+                       std::to_string(message.result_int()), ", which nobody asked for; is it a Waybill hub?"));
+  }
   HttpResponse response;
   response.status = static_cast<int>(message.result_int());
   for (const auto& field : message)
@@ -312,7 +317,8 @@ void HttpsClient::Impl::received(const ConnectionPtr& connection, ErrorCode erro
   connection->request = {};
   connection->buffer.shrink_to_fit();
   connection->used = true;
-  if (!message.keep_alive()) drop();
+  // What came behind the answer would be taken for the next one.
+  if (!message.keep_alive() || connection->buffer.size() > 0) drop();
   finish(std::move(response));
 }
 

@@ -46,12 +46,6 @@ Peer peer_of(SSL* tls) {
 
 }  // namespace
 
-std::string_view find_header(const HttpHeaders& headers, std::string_view name) {
-  for (const auto& [key, value] : headers)
-    if (beast::iequals(key, name)) return value;
-  return {};
-}
-
 std::string error_body(std::string_view code, std::string_view message, std::string_view next) {
   std::string body = R"({"error":{"code":")";
   body.append(code).append(R"(","message":")").append(message).append(R"(","next":")").append(next).append("\"}}\n");

@@ -13,8 +13,10 @@
 #include "apps/agent/sources.h"
 #include "apps/agent/status.h"
 #include "base/bytes.h"
+#include "base/utf8.h"
 #include "world/actions.h"
 #include "world/files.h"
+#include "world/http_message.h"
 #include "world/log.h"
 #include "world/node_store.h"
 #include "world/pki.h"
@@ -387,11 +389,10 @@ void Runner::perform(agent::SendExchange&& effect) {
       return feed(agent::ExchangeFailed{id, response.error(), 0, got});
     }
     if (response->status == 200) return feed(agent::ExchangeDone{id, std::move(response->body)});
-    const auto retry = parse_int(world::find_header(response->headers, "retry-after"));
     feed(agent::ExchangeFailed{id,
                                fail(Code::kInvalid, "the hub answered HTTP ", std::to_string(response->status), ": ",
-                                    response->body.substr(0, 300)),
-                               retry ? *retry * 1000 : 0});
+                                    valid_text(response->body, 300)),
+                               world::retry_after_ms(response->headers)});
   });
 }
 
@@ -455,9 +456,8 @@ void Runner::perform(deploy::FetchRange&& effect) {
         const Error error = response.ok() ? fail(response->status == 404 ? Code::kNotFound : Code::kUnavailable,
                                                  "the hub answered HTTP ", std::to_string(response->status))
                                           : response.error();
-        const auto retry =
-            response.ok() ? parse_int(world::find_header(response->headers, "retry-after")) : std::nullopt;
-        feed(agent::DeployEvent{deploy::FetchFailed{digest, offset, error, retry ? *retry * 1000 : 0}});
+        const int64_t retry_ms = response.ok() ? world::retry_after_ms(response->headers) : 0;
+        feed(agent::DeployEvent{deploy::FetchFailed{digest, offset, error, retry_ms}});
       });
 }
 

@@ -1,14 +1,12 @@
 #include "apps/agent/status.h"
 
-#include <boost/asio/connect.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/beast/core.hpp>
-#include <boost/beast/http.hpp>
+#include <boost/asio/io_context.hpp>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "base/bytes.h"
 #include "world/files.h"
+#include "world/plain_http.h"
 
 namespace wb::agentapp {
 namespace {
@@ -133,80 +131,94 @@ std::string metrics_text(const AgentView& view, Moment now, const Measured& meas
 }
 
 namespace {
+
+constexpr uint32_t kAnswerMs = 10'000;
+constexpr size_t kStatusBytesMax = 1U << 20;
+
 Result<std::string> get_local(const std::string& data_dir, const std::string& target) {
-  namespace asio = boost::asio;
-  namespace beast = boost::beast;
-  namespace http = beast::http;
-  const auto read_url = world::read_file(data_dir + "/local_url", 4'096);
-  const auto read_token = world::read_file(data_dir + "/local_token", 4'096);
-  if (!read_url.ok() || !read_token.ok())
+  const auto url = world::read_file(data_dir + "/local_url", 4'096);
+  const auto token = world::read_file(data_dir + "/local_token", 4'096);
+  if (!url.ok() || !token.ok())
     return fail(
-        Code::kNotFound, read_url.ok() ? read_token.error().text : read_url.error().text,
+        Code::kNotFound, url.ok() ? token.error().text : url.error().text,
         ": no agent has run on this folder (or it is another user's): give the folder that it was started with, "
         "waybill-agent status --data-dir DIR");
-  const std::string& url = *read_url;
-  const std::string& token = *read_token;
-  const std::string_view authority = trim(std::string_view(url).substr(std::string_view("http://").size()));
+  std::string_view authority = trim(*url);
+  constexpr std::string_view kScheme = "http://";
+  if (authority.starts_with(kScheme)) authority.remove_prefix(kScheme.size());
   const size_t colon = authority.rfind(':');
-  try {
-    asio::io_context io;
-    beast::tcp_stream stream(io);
-    asio::ip::tcp::resolver resolver(io);
-    stream.connect(resolver.resolve(std::string(authority.substr(0, colon)), std::string(authority.substr(colon + 1))));
-    http::request<http::empty_body> request(http::verb::get, target, 11);
-    request.set(http::field::host, authority);
-    request.set(http::field::authorization, "Bearer " + std::string(trim(token)));
-    http::write(stream, request);
-    beast::flat_buffer buffer;
-    http::response<http::string_body> response;
-    http::read(stream, buffer, response);
-    if (response.result_int() != 200)
-      return fail(Code::kDenied, "the agent answered HTTP ", std::to_string(response.result_int()));
-    return std::string(response.body());
-  } catch (const boost::system::system_error& error) {  // its what() would name a source file of the library
-    return fail(Code::kUnavailable, "no agent answers at ", std::string(authority), " (", error.code().message(),
+  if (colon == std::string_view::npos)
+    return fail(Code::kInvalid, data_dir, "/local_url holds no address: start waybill-agent run --data-dir ", data_dir,
+                ", which writes it anew");
+  boost::asio::io_context io;
+  Result<world::HttpResponse> answer = fail(Code::kUnavailable, "no answer");
+  world::plain_http(io,
+                    {.host = std::string(authority.substr(0, colon)),
+                     .port = std::string(authority.substr(colon + 1)),
+                     .request = {"GET", target, {{"Authorization", "Bearer " + std::string(trim(*token))}}, ""},
+                     .deadline_ms = kAnswerMs,
+                     .response_bytes_max = kStatusBytesMax},
+                    [&](Result<world::HttpResponse> got) { answer = std::move(got); });
+  io.run();
+  if (!answer.ok())
+    return fail(Code::kUnavailable, "no agent answers at ", authority, " (", answer.error().text,
                 "): start it with waybill-agent run --data-dir ", data_dir);
-  }
+  if (answer->status != 200)
+    return fail(Code::kDenied, "what listens at ", authority, " answered HTTP ", std::to_string(answer->status));
+  return std::move(answer->body);
 }
-}  // namespace
 
-namespace {
-
-std::string text_of(const Json& object, const char* name) { return object[name].get<std::string>(); }
-std::string count_of(const Json& object, const char* name) { return std::to_string(object[name].get<uint64_t>()); }
+// What another version's agent, or another program at its old port, does not say is "?" or 0.
+const Json& member(const Json& object, const char* name) {
+  static const Json kNothing;
+  const auto found = object.is_object() ? object.find(name) : object.end();
+  return found == object.end() ? kNothing : *found;
+}
+std::string text_of(const Json& object, const char* name) {
+  const Json& value = member(object, name);
+  return value.is_string() ? value.get<std::string>() : "?";
+}
+bool is(const Json& object, const char* name) { return member(object, name) == true; }
+int64_t number_of(const Json& object, const char* name) {
+  const Json& value = member(object, name);
+  return value.is_number_integer() ? value.get<int64_t>() : 0;
+}
+std::string count_of(const Json& object, const char* name) {
+  return std::to_string(static_cast<uint64_t>(number_of(object, name)));
+}
 
 std::string runs_line(const Json& status) {
-  const Json& deploy = status["deploy"];
+  const Json& deploy = member(status, "deploy");
   const std::string pipeline = text_of(status, "pipeline");
-  std::string out = status["local_pipeline"].get<bool>()  ? pipeline + " (the pipeline it was started with)"
+  std::string out = is(status, "local_pipeline")          ? pipeline + " (the pipeline it was started with)"
                     : !text_of(deploy, "running").empty() ? text_of(deploy, "running")
                     : pipeline.empty()                    ? "nothing yet"
                                                           : pipeline + " (a first release, not committed yet)";
-  if (!status["local_pipeline"].get<bool>()) out += " · " + text_of(deploy, "phase");
+  if (!is(status, "local_pipeline")) out += " · " + text_of(deploy, "phase");
   if (!text_of(deploy, "candidate").empty()) out += " of " + text_of(deploy, "candidate");
   if (!text_of(deploy, "waiting_for").empty()) out += " · waits: " + text_of(deploy, "waiting_for");
   return out;
 }
 
 std::string hub_line(const Json& hub) {
-  if (!hub["enrolled"].get<bool>()) return "none: this node is not enrolled";
-  const auto contact = hub["last_contact_ms_ago"].get<int64_t>();
-  std::string out = hub["connected"].get<bool>() ? "connected" : "not connected";
+  if (!is(hub, "enrolled")) return "none: this node is not enrolled";
+  const int64_t contact = number_of(hub, "last_contact_ms_ago");
+  std::string out = is(hub, "connected") ? "connected" : "not connected";
   out += contact < 0 ? ", no contact since the start" : ", last contact " + format_duration_ms(contact) + " ago";
   if (!text_of(hub, "error").empty()) out += " · " + std::string(trim(text_of(hub, "error")));
   return out;
 }
 
 std::string outbox_line(const Json& outbox) {
-  const auto bytes = [&](const char* name) { return format_size_bytes(outbox[name].get<int64_t>()); };
+  const auto bytes = [&](const char* name) { return format_size_bytes(number_of(outbox, name)); };
   std::string out = count_of(outbox, "waiting") + " waiting, oldest " +
-                    format_duration_ms(outbox["oldest_ms"].get<int64_t>()) + ", " + bytes("bytes") + " of " +
+                    format_duration_ms(number_of(outbox, "oldest_ms")) + ", " + bytes("bytes") + " of " +
                     bytes("capacity_bytes");
   uint64_t evicted = 0;
-  for (const Json& lane : outbox["lanes"]) evicted += lane["evicted"].get<uint64_t>();
+  for (const Json& lane : member(outbox, "lanes")) evicted += static_cast<uint64_t>(number_of(lane, "evicted"));
   if (evicted > 0) out += ", " + std::to_string(evicted) + " evicted";
   // Less than a record is as good as nothing.
-  if (outbox["waiting"].get<uint64_t>() > 0 && outbox["budget_left_bytes"].get<uint64_t>() < 256)
+  if (number_of(outbox, "waiting") > 0 && number_of(outbox, "budget_left_bytes") < 256)
     out += " · the day's upload budget is spent: what waits goes up when the next day begins";
   return out;
 }
@@ -214,18 +226,18 @@ std::string outbox_line(const Json& outbox) {
 }  // namespace
 
 std::string status_text(const Json& status) {
-  const Json& records = status["records"];
+  const Json& records = member(status, "records");
   std::string out = "node      " + text_of(status, "node") + "\nruns      " + runs_line(status) + "\n";
-  for (const Json& bad : status["deploy"]["quarantined"])
+  for (const Json& bad : member(member(status, "deploy"), "quarantined"))
     out += "refuses   " + text_of(bad, "digest").substr(0, 12) + " · " + text_of(bad, "code") + " · " +
            text_of(bad, "reason") + "\n";
-  out += "hub       " + hub_line(status["hub"]) + "\n";
+  out += "hub       " + hub_line(member(status, "hub")) + "\n";
   out += "records   " + count_of(records, "in") + " in, " + count_of(records, "scored") + " scored, " +
          count_of(records, "decided_here") + " decided here, " + count_of(records, "rejected") + " rejected, " +
          count_of(records, "dead_letters") + " dead letters, " + count_of(records, "lost") + " lost\n";
-  out += "outbox    " + outbox_line(status["outbox"]) + "\n";
-  const Json& actions = status["actions"];
-  if (actions["done"].get<uint64_t>() + actions["dropped"].get<uint64_t>() > 0)
+  out += "outbox    " + outbox_line(member(status, "outbox")) + "\n";
+  const Json& actions = member(status, "actions");
+  if (number_of(actions, "done") > 0 || number_of(actions, "dropped") > 0)
     out += "actions   " + count_of(actions, "done") + " done, " + count_of(actions, "dropped") + " dropped\n";
   return out;
 }

@@ -65,5 +65,12 @@ TEST_F(StatusText, SaysWhatBecameOfTheRecords) {
   EXPECT_EQ(line("outbox").find("budget"), std::string::npos);
 }
 
+// Another program may have got the port of an agent that is gone.
+TEST(ForeignStatus, IsShownAsFarAsItGoes) {
+  for (const char* json : {"null", "7", "[]", "[[1]]", "{}", R"({"deploy":{"quarantined":[1,{"digest":2}]},"hub":[]})",
+                           R"({"outbox":{"lanes":7,"waiting":1e300,"oldest_ms":-9223372036854775808}})"})
+    EXPECT_TRUE(status_text(nlohmann::ordered_json::parse(json)).starts_with("node      ?\n")) << json;
+}
+
 }  // namespace
 }  // namespace wb::agentapp

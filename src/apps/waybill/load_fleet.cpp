@@ -211,8 +211,7 @@ class LoadFleet::Agent {
     last_ok_ = false;
     if (response.ok()) {
       ++counts.refused[response->status];
-      const auto retry_after_s = parse_int(world::find_header(response->headers, "retry-after"));
-      return lost(id, was_parked, true, retry_after_s ? static_cast<uint32_t>(*retry_after_s) * 1'000 : 0);
+      return lost(id, was_parked, true, static_cast<uint32_t>(world::retry_after_ms(response->headers)));
     }
     const bool reached = client_.progress() != world::HttpsClient::Progress::kNowhere;
     ++(reached ? counts.broken : counts.unreached);
