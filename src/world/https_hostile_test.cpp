@@ -255,6 +255,50 @@ TEST_F(Hostile, AFullQueueStillTakesWhatSteers) {
   for (std::thread& caller : callers) caller.join();
 }
 
+// A length that promises more than a body may have is refused at once, however it is written.
+TEST_F(Hostile, LengthsThatLieAreRefused) {
+  start();
+  const struct {
+    const char* length;
+    int status;
+  } rows[] = {{"1001", 413},
+              {"2147483647", 413},
+              {"2147483648", 413},
+              {"2147483649", 413},
+              {"4294967296", 413},
+              {"4294967297", 413},
+              {"9223372036854775808", 413},
+              {"18446744073709551615", 413},
+              {"18446744073709551616", 400},
+              {"-1", 400},
+              {"0x10", 400},
+              {"1 1", 400}};
+  for (const auto& row : rows) {
+    const std::string answer = raw_call("POST /v1/x HTTP/1.1\r\nContent-Length: " + std::string(row.length) +
+                                        "\r\nConnection: close\r\n\r\nbody");
+    EXPECT_TRUE(answer.starts_with("HTTP/1.1 " + std::to_string(row.status))) << row.length << ": " << answer;
+  }
+  for (const char* size : {"3e9", "7fffffff", "80000000", "80000001", "100000001", "7fffffffffffffff",
+                           "ffffffffffffffff", "10000000000000000"}) {
+    const std::string answer =
+        raw_call("POST /v1/x HTTP/1.1\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n" + std::string(size) +
+                 "\r\nbody");
+    EXPECT_FALSE(answer.starts_with("HTTP/1.1 200")) << size << ": " << answer;
+  }
+  EXPECT_EQ(server_->stats().requests, 0U);
+}
+
+// The answer to HEAD is a header: a body behind it would be taken for the next answer.
+TEST_F(Hostile, AnAnswerToHeadHasNoBody) {
+  start();
+  const std::string answer =
+      raw_call("HEAD /v1/x HTTP/1.1\r\n\r\nHEAD /none HTTP/1.1\r\n\r\nGET /v1/y HTTP/1.1\r\nConnection: close\r\n\r\n");
+  EXPECT_NE(answer.find("Content-Length: 11\r\n"), std::string::npos) << answer;  // of "HEAD /v1/x "
+  EXPECT_EQ(answer.find("HEAD /v1/x"), std::string::npos) << answer;
+  EXPECT_EQ(answer.find("not_found"), std::string::npos) << answer;
+  EXPECT_TRUE(answer.ends_with("\r\n\r\nGET /v1/y ")) << answer;
+}
+
 // A refusal costs no handshake: the connection stays.
 TEST_F(Hostile, ARefusedCallKeepsItsConnection) {
   start({.admission = {.queue_max = 1}});

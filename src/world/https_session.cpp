@@ -256,6 +256,8 @@ void HttpsSession::write() {
   response_->body() = std::move(call.response.body);
   response_->keep_alive(keep_alive_ && !host_.stopping());
   response_->prepare_payload();
+  // Only its length is told: a body would be taken for the next answer.
+  if (call.request.method == "HEAD") response_->body() = {};
   expire_after(host_.options().write_ms);
   http::async_write(stream_, *response_, [self = shared_from_this()](ErrorCode error, size_t) {
     if (error) return self->failed(error);

@@ -69,6 +69,7 @@ class LocalSession : public std::enable_shared_from_this<LocalSession> {
     stream_.expires_after(std::chrono::milliseconds(config_.idle_timeout_ms));
     http::async_read_header(stream_, buffer_, *parser_, [self = shared_from_this()](beast::error_code error, size_t) {
       if (error) return self->read_failed(error);
+      self->only_head_ = self->parser_->get().method() == http::verb::head;
       if (!self->allowed()) return;
       self->stream_.expires_after(std::chrono::milliseconds(self->config_.request_timeout_ms));
       http::async_read(self->stream_, self->buffer_, *self->parser_, [self](beast::error_code body_error, size_t) {
@@ -134,6 +135,7 @@ class LocalSession : public std::enable_shared_from_this<LocalSession> {
     message->keep_alive(keep_alive);
     message->body() = std::move(response.body);
     message->prepare_payload();
+    if (only_head_) message->body() = {};  // only its length is told: a body would be taken for the next answer
     stream_.expires_after(std::chrono::milliseconds(config_.request_timeout_ms));
     http::async_write(stream_, *message,
                       [self = shared_from_this(), message, keep_alive](beast::error_code error, size_t) {
@@ -159,6 +161,7 @@ class LocalSession : public std::enable_shared_from_this<LocalSession> {
   beast::tcp_stream stream_;
   beast::flat_buffer buffer_{kBufferBytesMax};
   std::optional<http::request_parser<http::string_body>> parser_;
+  bool only_head_ = false;
   std::function<void()> closed_;
   const LocalServerConfig& config_;
   const LocalServer::Handler& handler_;

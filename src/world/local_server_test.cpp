@@ -103,6 +103,24 @@ TEST_F(LocalServerTest, AnEndlessChunkHeaderCostsNoMoreThanTheBuffer) {
   EXPECT_LE(peak, size_t{1} << 20);
 }
 
+TEST_F(LocalServerTest, LengthsThatLieAreRefused) {
+  const std::string head = "POST /v1/records HTTP/1.1\r\nAuthorization: Bearer secret\r\n";
+  for (const char* length : {"1001", "2147483647", "2147483648", "2147483649", "4294967297", "9223372036854775808",
+                             "18446744073709551615", "18446744073709551616", "-1"})
+    (void)talk(head + "Content-Length: " + length + "\r\n\r\nbody");
+  for (const char* size : {"3e9", "7fffffff", "80000001", "100000001", "ffffffffffffffff", "10000000000000000"})
+    (void)talk(head + "Transfer-Encoding: chunked\r\n\r\n" + size + "\r\nbody");
+  EXPECT_EQ(handled_count_, 0);
+}
+
+// A body behind the answer to HEAD would be taken for the next answer.
+TEST_F(LocalServerTest, AnAnswerToHeadHasNoBody) {
+  const std::string answer = talk("HEAD /ping HTTP/1.1\r\n\r\nHEAD /x HTTP/1.1\r\nConnection: close\r\n\r\n");
+  EXPECT_NE(answer.find("Content-Length: 7\r\n"), std::string::npos) << answer;  // of "/ping 0"
+  EXPECT_EQ(answer.find("/ping 0"), std::string::npos) << answer;
+  EXPECT_EQ(answer.find("wrong token"), std::string::npos) << answer;
+}
+
 TEST_F(LocalServerTest, TooLongABodyIsRefusedWithTheLimit) {
   const std::string answer =
       talk("POST /v1/records HTTP/1.1\r\nAuthorization: Bearer secret\r\nContent-Length: 1001\r\n\r\n");
