@@ -131,10 +131,10 @@ WB_FUZZ_SEEDS(records) {
   seed(2, "x,s\n1,a\n2,\"b, \"\"c\"\"\"\n\n3,\"two\nlines\"\r\n+4.5, d\nnan,e\n,\n");
   seed(6, "\xEF\xBB\xBFs,x,t\na,1,1700000000000\nb,2,2026-11-03T07:15:00Z\nx\"\"y,3,4\n\"open,1,2\n");
   seed(10, "x,s\n1700000000000,a\n-1,b\n");
-  seed(18, std::string("x\n\x01\x90"
-                       "1\n2\n\"\x01\xA0y\n3\n",
-                       19));
-  seed(17, std::string("{\"x\":\x01\x90"
-                       "1}\n{\"x\":2}\n",
-                       17));
+  seed(18,
+       "x\n\x01\x90"
+       "1\n2\n\"\x01\xA0y\n3\n");
+  seed(17,
+       "{\"x\":\x01\x90"
+       "1}\n{\"x\":2}\n");
 }
