@@ -144,10 +144,10 @@ constexpr Row kLaneRows[] = {
     {kLaneLive, "off", "", "empty waiting"},
     {kLaneLive, "empty", "", "off"},
     {kLaneLive, "waiting", "", "off"},
-    {kLaneLive, "empty", "produced", "waiting"},
-    {kLaneLive, "waiting", "produced", "waiting"},
+    {kLaneLive, "empty", "produced", "empty waiting"},  // to empty: it came into a full outbox and went at once
+    {kLaneLive, "waiting", "produced", "empty waiting"},
     {kLaneLive, "waiting", "acked", "empty waiting"},
-    {kLaneLive, "empty", "evicted", "waiting"},
+    {kLaneLive, "empty", "evicted", "empty waiting"},
     {kLaneLive, "waiting", "evicted", "empty waiting"},
     {kLaneLive, "waiting", "lost", "empty waiting"},
 };

@@ -9,7 +9,9 @@ namespace {
 
 constexpr uint64_t kRotRowsMax = 4;
 constexpr int64_t kUnsyncedFolderMs = 1'000;
-constexpr uint64_t kRoomBytes = 16'384;  // of a file on a full disk, that it can fill: free pages, half-empty ones
+constexpr uint64_t kRoomBytes = 16'384;    // of a file on a full disk, that it can fill: free pages, half-empty ones
+constexpr int64_t kSlotSyncMaxMs = 1'000;  // of a slow card
+constexpr int64_t kRotReadPerRot = 100;    // a boot finds damage so many times as often as a read
 constexpr int64_t kOneTroubleMs = 30 * kMinuteMs;  // failures closer together than this are one
 
 }  // namespace
@@ -106,6 +108,8 @@ void SimNode::commit() {
 void SimNode::perform(agent::LoadRows&& effect) {
   agent::RowsLoaded loaded;
   loaded.id = effect.id;
+  if (!effect.keys.empty() && hits(prng_, fleet_.faults_.rot_per_million / kRotReadPerRot))
+    rot_record(effect.keys[prng_.below(effect.keys.size())]);
   for (const std::string& key : effect.keys) {
     const auto found = rows_.find({static_cast<uint8_t>(NodeTable::kRecords), key});
     if (found != rows_.end())
@@ -121,6 +125,9 @@ void SimNode::fill_disk(int64_t for_ms) {
 }
 
 // ---- slots
+
+// Mostly at once, now and then long enough for something to happen meanwhile.
+int64_t SimNode::slot_sync_ms() { return prng_.chance(100'000) ? draw_ms(prng_, kSlotSyncMaxMs) : 2; }
 
 bool SimNode::slot_fails(const std::string& digest) {
   const bool full = now_ms() < full_until_ms_;
@@ -144,7 +151,7 @@ void SimNode::perform(deploy::WriteSlot&& effect) {
   if (const auto known = fleet_.shipped_.find(effect.digest);
       known == fleet_.shipped_.end() || slot.bytes.size() > known->second)
     violate("U7", "writes " + std::to_string(slot.bytes.size()) + " bytes of " + effect.digest.substr(0, 12));
-  fleet_.clock_.in_ms(2, [this, mine = life_, digest = effect.digest, size = slot.bytes.size()] {
+  fleet_.clock_.in_ms(slot_sync_ms(), [this, mine = life_, digest = effect.digest, size = slot.bytes.size()] {
     if (life_ != mine) return;
     if (const auto found = slots_.find(digest); found != slots_.end()) found->second.synced_bytes = size;
     step(agent::DeployEvent{deploy::SlotWritten{digest, size}});
@@ -154,7 +161,7 @@ void SimNode::perform(deploy::WriteSlot&& effect) {
 void SimNode::perform(deploy::SealSlot&& effect) {
   if (slot_fails(effect.digest)) return;
   slots_[effect.digest].sealing = true;
-  fleet_.clock_.in_ms(2, [this, mine = life_, digest = effect.digest] {
+  fleet_.clock_.in_ms(slot_sync_ms(), [this, mine = life_, digest = effect.digest] {
     if (life_ != mine) return;
     if (const auto found = slots_.find(digest); found != slots_.end()) found->second.sealed = true;
     step(agent::DeployEvent{deploy::SlotSealed{digest}});
@@ -225,6 +232,15 @@ void SimNode::forget_state() {
   running_seen_.clear();
   last_order_ = {0, -1};
   killed_by_.clear();
+}
+
+// A record whose row turns out to be damaged when it is to be sent.
+void SimNode::rot_record(const std::string& key) {
+  const auto row = rows_.find({static_cast<uint8_t>(NodeTable::kRecords), key});
+  if (row == rows_.end()) return;
+  rotted_records_.push_back(key);
+  disk_bytes_ -= key.size() + row->second.size();
+  rows_.erase(row);
 }
 
 // The store finds damaged rows by their checksums and sets them aside: the agent meets them as missing. A damaged slot

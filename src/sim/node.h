@@ -103,6 +103,8 @@ class SimNode {
   int64_t growth_of_queued() const;
   std::optional<Error> refusal_of_commit(bool& durable_all_the_same);
   void commit();
+  int64_t slot_sync_ms();
+  void rot_record(const std::string& key);
   bool slot_fails(const std::string& digest);
   void lose_power_over_slots();
   void take_image();
