@@ -73,8 +73,19 @@ std::string_view rule_name(Rule rule) {
     case Rule::kAll: return "all";
     case Rule::kDeadLetter: return "dead_letter";
     case Rule::kNotFinite: return "not_finite";
+    case Rule::kEvent: return "event";
   }
   return "unknown";
+}
+
+std::string_view event_name(NodeEvent event) {
+  switch (event) {
+    case NodeEvent::kRefused: return "release_refused";
+    case NodeEvent::kWentBack: return "went_back";
+    case NodeEvent::kSafeMode: return "safe_mode";
+    case NodeEvent::kStoreDamaged: return "store_damaged";
+  }
+  return "";
 }
 
 }  // namespace wb

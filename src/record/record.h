@@ -54,7 +54,7 @@ struct Batch {
 
 // Priority class of the outbox. Persisted and on the wire (since 0.1): add, never renumber.
 enum class Lane : uint8_t {
-  kCritical = 1,    // dropped last
+  kCritical = 1,    // what happened to the node itself: sent first, dropped last
   kLive = 2,        // fresh selected records
   kBulk = 3,        // samples and backlog
   kDeadLetter = 4,  // input that could not be read, capped
@@ -70,9 +70,19 @@ enum class Rule : uint8_t {
   kSample = 4,
   kAll = 5,
   kDeadLetter = 6,
-  kNotFinite = 7
+  kNotFinite = 7,
+  kEvent = 8  // no reading: what happened to the node itself (NodeEvent), in the critical lane
 };
 std::string_view rule_name(Rule rule);
+
+// What a node tells of itself in its critical lane. Persisted and on the wire (since 0.1): add, never renumber.
+enum class NodeEvent : uint8_t {
+  kRefused = 1,       // a release was taken back or refused for good: quarantined here
+  kWentBack = 2,      // the running release was given up for the one before it
+  kSafeMode = 3,      // nothing loadable is left
+  kStoreDamaged = 4,  // rows of its store were damaged, or the whole file; what is lost is counted
+};
+std::string_view event_name(NodeEvent event);  // "" = unknown to this build
 
 // What travels with every uploaded record (promise B1).
 struct Waybill {

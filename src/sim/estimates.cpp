@@ -51,6 +51,7 @@ void Fleet::check_estimates(const SimNode& node, const AgentView& view) {
   rows_.scan(Table::kRecords, prefix, prefix, [&](std::string_view, std::string_view value) {
     const auto record = wire::decode_record(value);
     if (!record.ok()) return true;  // told by check_record
+    if (record->rule() == static_cast<uint32_t>(Rule::kEvent)) return true;  // no reading
     const double p = record->inclusion_probability();
     const double thinning = record->rule() == static_cast<uint32_t>(Rule::kSample) ? p / kSampleRate : p;
     ++sum.count;
@@ -64,6 +65,7 @@ void Fleet::check_estimates(const SimNode& node, const AgentView& view) {
   double selected = 0;
   uint64_t evicted = 0;
   for (const outbox::RuleCounts& rule : view.outbox.rules) {
+    if (&rule == &view.outbox.rules[static_cast<size_t>(Rule::kEvent) - 1]) continue;
     selected += static_cast<double>(rule.selected);
     evicted += rule.evicted;
   }

@@ -102,10 +102,12 @@ void Agent::Core::on(agent::Opened&&) {
   offline_since_ = now_.mono;
   opening_ticket_ = store(std::exchange(opening_ops_, {}));
   if (incarnation_is_new_) identity_ticket_ = opening_ticket_;
-  if (damaged_rows_ > 0)
-    log(agent::Log::Level::kWarning, "the store had " + std::to_string(damaged_rows_) +
-                                         " damaged rows: they were set aside, "
-                                         "the loss is counted and reported");
+  if (damaged_rows_ > 0) {
+    const std::string text = "the store had " + std::to_string(damaged_rows_) +
+                             " damaged rows: they were set aside, the loss is counted and reported";
+    log(agent::Log::Level::kWarning, text);
+    tell(NodeEvent::kStoreDamaged, "", "", text);
+  }
   if (running_) serve_again();
   drive_deploy(deploy::Opened{});
   drive_sync(sync::Woke{});
@@ -131,6 +133,7 @@ void Agent::Core::log(agent::Log::Level level, std::string text) {
 Step<agent::Effect> Agent::Core::step(Moment now, agent::Event&& event) {
   now_ = now;
   std::visit([this](auto&& e) { on(std::forward<decltype(e)>(e)); }, std::move(event));
+  if (std::exchange(event_waits_, false)) tell_waiting();
   notice_report_change();
   Step<agent::Effect> out;
   out.effects = std::exchange(effects_, {});

@@ -1,6 +1,7 @@
 #pragma once
 // The inside of Agent: state and the handlers, split by story. data.cpp: batches in; exchange.cpp: talking to the hub;
-// release.cpp: what runs; tickets.cpp: the one store; agent.cpp: opening, dispatch, view.
+// events.cpp: what happens to the node itself; release.cpp: what runs; tickets.cpp: the one store; agent.cpp: opening,
+// dispatch, view.
 
 #include <set>
 #include <string>
@@ -62,6 +63,9 @@ class Agent::Core {
   void retry_stores();
   void make_room_in_pending();
   void join_unsubmitted();
+
+  // ---- events.cpp
+  void tell(NodeEvent event, const std::string& digest, const std::string& name, const std::string& text);
 
   // ---- exchange.cpp
   void on(agent::RowsLoaded&& loaded);
@@ -164,7 +168,8 @@ class Agent::Core {
   uint64_t opening_ticket_ = 0;
   bool incarnation_is_new_ = false;
   bool online_ = false;
-  std::string hub_error_;  // of the last exchange, "" = it was answered
+  bool event_waits_ = false;  // sync is yet to hear of it
+  std::string hub_error_;     // of the last exchange, "" = it was answered
   Instant offline_since_;
   std::string last_report_;  // what of the report is worth a contact of its own
 

@@ -142,7 +142,7 @@ TEST(AgentCrashTest, DamageIsCountedAndDoesNotStopAStart) {  // Q4, Q5
   node.expect_exact();
   EXPECT_EQ(node.view().counters.lost(), 1U);
   node.drain();
-  EXPECT_EQ(node.effects.size(), 2U);
+  EXPECT_EQ(node.effects.size(), 3U);  // one tells of the damage
   EXPECT_EQ(node.hub_gaps, 1U);
 }
 

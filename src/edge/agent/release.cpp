@@ -120,11 +120,17 @@ void Agent::Core::perform(deploy::Effect&& effect, std::deque<deploy::Event>& fo
           },
           [&](deploy::EnterSafeMode&& e) {
             log(agent::Log::Level::kError, "safe mode: " + e.text);
+            tell(NodeEvent::kSafeMode, "", "", e.text);
             if (!running_) return;
             running_.reset();
             serve_again();
           },
+          [&](deploy::WentBack&& e) {
+            log(agent::Log::Level::kWarning, "went back to release " + e.name + ": " + e.text);
+            tell(NodeEvent::kWentBack, e.digest, e.name, e.text);
+          },
           [&](deploy::Refused&& e) {
+            tell(NodeEvent::kRefused, e.digest, e.release, e.code + ": " + e.text);
             log(agent::Log::Level::kWarning, "release " + e.release + " is refused here (" + e.code + "): " + e.text +
                                                  "; this node goes on with " +
                                                  (running_ ? "what it runs" : "nothing to run"));

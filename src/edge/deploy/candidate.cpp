@@ -249,7 +249,8 @@ void Deploy::forbid(const wire::Desired& desired, const Refusal& refusal) {
   entry.set_generation(desired.generation());
   journal_.quarantine(std::move(entry));
   if (refusal.code == "DEPLOY_REJECTED/SIGNATURE") journal_.keys = fingerprint_of(config_.trusted_keys);
-  effects_.push_back(Refused{desired.name().empty() ? desired.digest() : desired.name(), refusal.code, refusal.text});
+  effects_.push_back(Refused{desired.digest(), desired.name().empty() ? desired.digest() : desired.name(), refusal.code,
+                             refusal.text});
   if (journal_.previous && journal_.previous->desired.digest() == desired.digest()) journal_.previous.reset();
 }
 

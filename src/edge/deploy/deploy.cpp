@@ -161,7 +161,7 @@ void Deploy::on(const DesiredSeen& event) {
   if (journal_.committed && journal_.committed->desired.digest() == desired.digest())
     journal_.committed->desired = desired;
   if (planted(Bug::kAssignmentSwitches) && journal_.previous && running_ == Running::kRuns &&
-      journal_.previous->desired.digest() == desired.digest() && step_back())
+      journal_.previous->desired.digest() == desired.digest() && step_back("planted"))
     running_digest_ = desired.digest();
   if (!desired.digest().empty() && (desired.size_bytes() == 0 || desired.size_bytes() > config_.release_bytes_max))
     forbid(desired, Refusal{"DEPLOY_REJECTED/LENGTH",

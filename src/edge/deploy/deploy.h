@@ -124,7 +124,7 @@ class Deploy {
   void survived();
   void slot_lost(const std::string& text);
   void give_up(const Refusal& refusal);
-  bool step_back();
+  bool step_back(const std::string& why);
   void nothing_committed();
   void declare_if_nothing_left();
   void safe_mode(const std::string& text);

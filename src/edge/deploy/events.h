@@ -118,12 +118,18 @@ struct EnterSafeMode {
 };  // stop scoring; taking in and sending go on. Left by Run or Promote
 
 struct Refused {
+  std::string digest;
   std::string release;  // its name, or its digest if it has none
   std::string code;
   std::string text;
-};  // for the log: this node will not run it again. No answer
+};  // told: this node will not run it again. No answer
+struct WentBack {
+  std::string digest;
+  std::string name;
+  std::string text;  // why
+};                   // told: the running release gave way to this one, which was there before it. No answer
 
 using Effect = std::variant<Store, FetchRange, WriteSlot, SealSlot, ReadSlot, RemoveSlot, LoadCandidate, Promote, Drop,
-                            Run, EnterSafeMode, Refused>;
+                            Run, EnterSafeMode, WentBack, Refused>;
 
 }  // namespace wb::deploy

@@ -28,7 +28,8 @@ void Deploy::on(const Opened&) {
       candidate_charged_ = true;
     }
   }
-  if (!journal_.committed && !step_back()) return nothing_committed();  // its row may have been damaged
+  if (!journal_.committed && !step_back("what the journal says of the running release is damaged"))
+    return nothing_committed();
   if (journal_.committed->tries >= config_.tries_max)
     return give_up(Refusal{"DEPLOY_FAILED/CRASH", "release " + journal_.committed->desired.name() +
                                                       " did not survive " + std::to_string(journal_.committed->tries) +
@@ -92,7 +93,7 @@ void Deploy::slot_lost(const std::string& text) {
   remove_file(lost.desired.digest());
   const std::string why = "the stored release " + lost.desired.name() + " is damaged: " + text;
   last_refusal_ = "DEPLOY_DAMAGED: " + why;
-  if (step_back()) return charge_and_run();
+  if (step_back(why)) return charge_and_run();
   journal_.committed.reset();
   safe_mode(why);
   if (!pursue()) save(Then::kNothing);
@@ -104,7 +105,7 @@ void Deploy::give_up(const Refusal& refusal) {
   const Slot failed = *journal_.committed;
   if (journal_.previous && journal_.forbids(journal_.previous->desired) == nullptr) {
     forbid(failed.desired, refusal);
-    step_back();
+    step_back(refusal.code + ": " + refusal.text);
     if (!needed(failed.desired.digest())) remove_file(failed.desired.digest());
     return charge_and_run();
   }
@@ -116,10 +117,12 @@ void Deploy::give_up(const Refusal& refusal) {
 }
 
 // committed ← previous. False if there is none that may run.
-bool Deploy::step_back() {
+bool Deploy::step_back(const std::string& why) {
   if (!journal_.previous || journal_.forbids(journal_.previous->desired) != nullptr) return false;
   journal_.committed = std::move(journal_.previous);
   journal_.previous.reset();
+  const wire::Desired& desired = journal_.committed->desired;
+  effects_.push_back(WentBack{desired.digest(), desired.name(), why});
   if (journal_.candidate &&
       candidate_is(journal_.committed->desired.digest())) {  // the way back was being assigned anyway
     journal_.committed->desired = journal_.candidate->slot.desired;

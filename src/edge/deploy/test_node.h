@@ -44,7 +44,8 @@ class TestNode {
   uint64_t effects_count = 0;
   uint64_t boots = 0;
   std::map<std::string, uint64_t> loads;
-  std::vector<std::string> refusals;  // told to the log: "pump@2 DEPLOY_REJECTED/…"
+  std::vector<std::string> refusals;
+  std::vector<std::string> went_back;  // told to the log: "pump@2 DEPLOY_REJECTED/…"
   std::string running;
   bool safe_mode = false;
   uint64_t fetched_bytes = 0;
@@ -231,6 +232,7 @@ class TestNode {
     safe_mode = false;
   }
   void perform(const Drop&) {}
+  void perform(const WentBack& effect) { went_back.push_back(effect.name); }
   void perform(const Refused& effect) { refusals.push_back(effect.release + " " + effect.code); }
   void perform(const Run& effect) {
     check_load(effect.release.digest);

@@ -52,7 +52,7 @@ inline constexpr uint64_t kBytesMin = 1U << 20;
 inline constexpr size_t kRecordBytesMax = 64U << 10;  // the protocol's limit on one record
 inline constexpr size_t kOffersMax = 65'536;          // one batch
 inline constexpr size_t kLanesCount = 4;
-inline constexpr size_t kRulesCount = 7;
+inline constexpr size_t kRulesCount = 8;
 inline constexpr double kValueMax = 1024;           // and 1 / kValueMax at least
 inline constexpr uint64_t kWireOverheadBytes = 28;  // per record in an exchange: seq, tags, lengths, thinning
 

@@ -14,7 +14,9 @@ namespace {
 constexpr uint8_t kCountersVersion = 1;  // persisted (since 0.1)
 constexpr size_t kLaneFields = 7;
 constexpr size_t kRuleFields = 4;
-constexpr size_t kCountersBytes = 1 + 8 * (kLanesCount * kLaneFields + kRulesCount * kRuleFields);
+// With as many rules as there were when it was written: Rule only grows (7 before it had kEvent).
+constexpr size_t counters_bytes(size_t rules) { return 1 + 8 * (kLanesCount * kLaneFields + rules * kRuleFields); }
+constexpr size_t kRulesCountFirst = 7;
 constexpr std::string_view kPrefix = "outbox/";
 
 }  // namespace
@@ -34,7 +36,9 @@ std::string Outbox::encode_counters() const {
 }
 
 bool Outbox::decode_counters(std::string_view bytes) {
-  if (bytes.size() != kCountersBytes || static_cast<uint8_t>(bytes[0]) != kCountersVersion) return false;
+  size_t rules_count = kRulesCountFirst;
+  while (rules_count < kRulesCount && bytes.size() != counters_bytes(rules_count)) ++rules_count;
+  if (bytes.size() != counters_bytes(rules_count) || static_cast<uint8_t>(bytes[0]) != kCountersVersion) return false;
   size_t at = 1;
   const auto next = [&] {
     const uint64_t value = read_u64_be(bytes.substr(at));
@@ -50,7 +54,8 @@ bool Outbox::decode_counters(std::string_view bytes) {
     if (c.next_seq == 0 || c.next_seq >= kSeqMax || c.acked_seq >= c.next_seq) return false;
     lane.sent_seq = c.acked_seq;
   }
-  for (RuleCounts& rule : rules_) {
+  for (size_t i = 0; i < rules_count; ++i) {
+    RuleCounts& rule = rules_[i];
     for (uint64_t* field : {&rule.selected, &rule.uploaded, &rule.evicted}) *field = next();
     rule.evicted_weight = std::bit_cast<double>(next());
   }

@@ -2,12 +2,15 @@
 #include "hub/api/hub.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "base/age.h"
 #include "base/bytes.h"
 #include "base/planted.h"
 #include "base/prng.h"
+#include "base/typed_rows.h"
 #include "hub/api/audit.h"
+#include "hub/api/dataset.h"
 #include "hub/dispatch/dispatch.h"
 #include "hub/ingest/ingest.h"
 #include "hub/registry/registry.h"
@@ -22,6 +25,7 @@ namespace {
 constexpr uint32_t kHoldSpreadPart = 4;
 constexpr uint32_t kHoldSpreadFromMs = 10'000;  // shorter ones follow records that flow and are spread by them
 constexpr uint64_t kHerdSpreadMaxMs = 300'000;
+constexpr int64_t kSameTimeMs = 60'000;
 constexpr int64_t kScanGapMs = 200;  // "at once" has its limit too
 
 FleetNode view_of(const pb::Node& node) {
@@ -69,6 +73,24 @@ void note_loss(Rows& rows, Moment now, std::string_view node_id, const IngestOut
                 " records were acked once and are not here any more: this hub was restored from an older backup"
           : "this node's store is an old copy; it was told to take a new incarnation");
   note(rows, now, event);
+}
+
+// What the node tells of itself, under its name and under the release concerned. Its clock may read anything, and it
+// may have been dark since: where the two clocks differ, the event says what the node's read.
+void note_events(Rows& rows, Moment now, std::string_view node_id, const IngestOutcome& taken) {
+  for (const wire::RecordUp& told : taken.events) {
+    pb::Event event;
+    event.set_node(std::string(node_id));
+    event.set_kind(std::string(event_name(static_cast<NodeEvent>(told.event()))));
+    if (event.kind().empty()) event.set_kind("node_event");  // of a newer agent
+    event.set_digest(told.release());
+    if (told.texts_size() > 0) event.set_name(fit_text(told.texts(0), limits::kLabelBytesMax));
+    std::string text = told.reason();
+    if (std::abs(now.unix_ms - told.event_time_ms()) > kSameTimeMs)
+      text += " (by the node's clock at " + format_time(told.event_time_ms()) + ")";
+    event.set_text(text);
+    note(rows, now, event);
+  }
 }
 
 bool brings_records(const wire::ExchangeRequest& request) {
@@ -173,6 +195,7 @@ Result<ExchangeOutcome> Hub::exchange(Rows& rows, Moment now, std::string_view n
   IngestOutcome taken;
   if (!drained) taken = ingest(rows, now, node_id, request);
   note_loss(rows, now, node_id, taken);
+  note_events(rows, now, node_id, taken);
   record_report(rows, now, node_id, request);
 
   bool scan_now = false;

@@ -5,7 +5,9 @@
 
 #include "base/memory_rows.h"
 #include "hub/api/audit.h"
+#include "hub/api/dataset.h"
 #include "hub/api/test_hub.h"
+#include "hub/ingest/ingest.h"
 #include "hub/registry/registry.h"
 #include "hub/telemetry/telemetry.h"
 
@@ -122,6 +124,39 @@ TEST_F(HubTest, RecordsAreAckedOnceAndRefusedUnderOverload) {  // Q3, H2, L1
 }
 
 // Who is told at 10,000 connections to spread over ten seconds comes back at 1,000 a second.
+TEST_F(HubTest, WhatANodeTellsOfItselfIsAnEventAndInNoDataset) {  // R1
+  const std::string node = enrol("n1");
+  auto told = request();
+  wire::StreamUp* stream = told.add_streams();
+  stream->set_lane(1);
+  stream->set_through_seq(2);
+  for (const uint64_t seq : {1ULL, 2ULL}) {
+    wire::RecordUp& record = *stream->add_records();
+    record.set_seq(seq);
+    record.set_inclusion_probability(1);
+    record.set_rule(static_cast<uint32_t>(Rule::kEvent));
+    record.set_event(seq == 1 ? static_cast<uint32_t>(NodeEvent::kRefused) : 99);
+    record.set_release(std::string(64, 'a'));
+    record.add_texts("pump@2");
+    record.set_reason("DEPLOY_FAILED/CRASH: it ended the agent");
+    record.set_event_time_ms(now.unix_ms - 86'400'000);
+  }
+  (void)call(node, told);
+  (void)call(node, told);
+  std::vector<std::string> kinds;
+  for (const pb::Event& event : events_of(rows, EventSubject::node(node))) {
+    if (event.digest().empty() || event.kind() == "assigned") continue;
+    kinds.push_back(event.kind());
+    EXPECT_EQ(event.name(), "pump@2");
+    EXPECT_TRUE(event.text().starts_with("DEPLOY_FAILED/CRASH: it ended the agent (by the node's clock at "))
+        << event.text();
+  }
+  EXPECT_EQ(kinds, (std::vector<std::string>{"release_refused", "node_event"}));  // once each
+  EXPECT_EQ(events_of(rows, EventSubject::release(std::string(64, 'a'))).size(), 2U);
+  EXPECT_TRUE(list_datasets(rows).empty());
+  EXPECT_EQ(streams_of(rows, node)[0].state.effected(), 2U);  // Q3 Q4: and yet it is a record like others
+}
+
 TEST_F(HubTest, TheJitterFloorGrowsWithWhatIsConnected) {
   const std::string node = enrol("n1");
   const auto floor_ms = [&] { return call(node, request()).response.grant().jitter_floor_ms(); };

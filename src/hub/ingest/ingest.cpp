@@ -72,6 +72,10 @@ void store(Rows& rows, Moment now, std::string_view key, const wire::RecordUp& r
   rows.put(Table::kRecords, key, row);
   ++outcome.effected;
   outcome.bytes += bytes;
+  if (record.rule() == static_cast<uint32_t>(Rule::kEvent)) {  // no reading: it is in no dataset
+    outcome.events.push_back(record);
+    return;
+  }
   pb::DatasetRow& dataset = datasets[record.pipeline()];
   const int64_t event_ms = record.event_time_ms();
   dataset.set_first_event_ms(dataset.records() == 0 ? event_ms : std::min<int64_t>(dataset.first_event_ms(), event_ms));

@@ -21,10 +21,11 @@ namespace wb::hub {
 struct IngestOutcome {
   std::vector<wire::StreamAck> acks;
   wire::StreamVerdict verdict = wire::STREAM_OK;
-  uint64_t effected = 0;  // stored now
-  uint64_t replayed = 0;  // seen before, acked again, stored once
-  uint64_t hub_gap = 0;   // this hub's own loss, found now
-  uint64_t bytes = 0;     // of the records stored now
+  uint64_t effected = 0;               // stored now
+  uint64_t replayed = 0;               // seen before, acked again, stored once
+  uint64_t hub_gap = 0;                // this hub's own loss, found now
+  uint64_t bytes = 0;                  // of the records stored now
+  std::vector<wire::RecordUp> events;  // of them, what happened to the node itself, in order
 };
 
 // `request` came through wire::decode_exchange_request: ordered, within its range, probabilities in (0, 1].
