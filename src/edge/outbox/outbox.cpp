@@ -173,6 +173,8 @@ void Outbox::add(Lane lane_name, const Head& head) {
     pool.heap.push_back(Candidate{head.q, head.seq, lane_name});
     std::push_heap(pool.heap.begin(), pool.heap.end(), heap_less<Candidate>);
   }
+  // Where nothing is ever evicted nobody else takes out those that were acked.
+  if (pool.heap.size() > 2 * pool.count + 64) rebuild_heap(pool_of(lane_name));
 }
 
 void Outbox::remove(Lane lane_name, Head& head) {

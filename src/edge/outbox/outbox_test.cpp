@@ -5,6 +5,7 @@
 
 #include <set>
 
+#include "base/test_memory.h"
 #include "edge/outbox/disk_for_test.h"
 #include "edge/outbox/format.h"
 
@@ -30,6 +31,24 @@ void ack(Outbox& box, Disk& disk, Lane lane, uint64_t through) {
   std::vector<StoreOp> ops;
   box.acked(lane, through, ops);
   disk.apply(ops);
+}
+
+// With a hub that takes everything nothing is ever evicted: what was acked leaves no trace (found by wb_soak).
+TEST(Outbox, WhatWasAckedTakesNoMemory) {
+  Disk disk;
+  Opened opened = disk.open(kConfig);
+  const auto live = [&](uint64_t from, uint64_t to) {
+    for (uint64_t seq = from; seq <= to; ++seq) {
+      offer_one(opened.outbox, disk, make_offer(Lane::kLive, "reading", 0.5));
+      if (seq % 8 != 0) continue;
+      (void)plan_all(opened.outbox, disk);
+      ack(opened.outbox, disk, Lane::kLive, seq);
+    }
+  };
+  live(1, 2'000);
+  const int64_t before = test_memory::memory_bytes;
+  live(2'001, 40'000);
+  EXPECT_LT(test_memory::memory_bytes - before, 100'000);
 }
 
 TEST(Outbox, RefusesAConfigItCannotKeep) {
