@@ -29,7 +29,7 @@ struct StoredRow {
   uint32_t value_bytes = 0;  // the whole value's size
 };
 
-inline constexpr uint32_t kRecordHeadBytes = 64;
+inline constexpr uint32_t kRecordHeadBytes = 64;  // no head is longer
 
 // All that a node's disk held when it started. Rows whose CRC did not match were set aside and only counted.
 struct StoredState {

@@ -130,7 +130,8 @@ Status NodeDb::configure(const Limits& limits) {
   // occur.
   for (const char* sql :
        {"PRAGMA locking_mode=EXCLUSIVE", "PRAGMA page_size=4096", "PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL",
-        "PRAGMA temp_store=MEMORY", "PRAGMA cache_size=-512", "PRAGMA mmap_size=0", "PRAGMA cell_size_check=ON"})
+        "PRAGMA temp_store=MEMORY", "PRAGMA cache_size=-512", "PRAGMA mmap_size=0", "PRAGMA cell_size_check=ON",
+        "PRAGMA secure_delete=OFF"})  // Debian's SQLite writes zeros over what is freed: each page once more (W1)
     WB_CHECK(execute(sql));
   WB_CHECK(execute("PRAGMA max_page_count=" + std::to_string(limits.file_bytes_max / kNodePageBytes)));
   WB_CHECK(execute("PRAGMA wal_autocheckpoint=" + std::to_string(limits.wal_bytes_max / kNodePageBytes)));

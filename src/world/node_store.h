@@ -42,7 +42,7 @@ class NodeStore {
   struct Options {
     std::filesystem::path data_dir;       // made if it is not there
     uint64_t file_bytes_max = 16U << 20;  // ≥ 1 MiB
-    uint64_t wal_bytes_max = 256U << 10;
+    uint64_t wal_bytes_max = 1U << 20;  // a page that many commits change goes to the file once (W1)
     uint64_t free_bytes_floor = 0;        // of the file system
     std::string owner = "waybill-agent";  // named in the error if the directory is in use
   };

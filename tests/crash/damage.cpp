@@ -2,6 +2,7 @@
 // yield no altered row, and account for every row that is gone (Q4, Q5), also if power is cut within the repair (Q6).
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "edge/outbox/outbox.h"
@@ -23,7 +24,8 @@ struct Specimen {
   MemoryDisk disk;
   std::string bytes;
   std::map<std::pair<NodeTable, std::string>, std::string> rows;
-  std::map<std::pair<NodeTable, std::string>, uint64_t> page_of;  // of a row's first byte
+  // Of a row's first byte; more than one where a copy was left behind when its page was divided.
+  std::map<std::pair<NodeTable, std::string>, std::set<uint64_t>> pages_of;
 };
 
 Specimen make_specimen() {
@@ -47,8 +49,8 @@ Specimen make_specimen() {
   medium.disk.settle();
   made.bytes = medium.disk.bytes(*medium.disk.find(kFile));
   for (const auto& [key, value] : made.rows)
-    if (const size_t at = made.bytes.find(value.substr(0, 200)); at != std::string::npos)
-      made.page_of[key] = at / kPageBytes;
+    for (size_t at = 0; (at = made.bytes.find(value.substr(0, 200), at)) != std::string::npos; ++at)
+      made.pages_of[key].insert(at / kPageBytes);
   made.disk = medium.disk.copy();
   return made;
 }
@@ -103,9 +105,9 @@ std::string check_damaged(const Specimen& specimen, Medium& medium, const Damage
     }
     ++gone;
     records_gone += key.first == NodeTable::kRecords ? 1 : 0;
-    const auto at = specimen.page_of.find(key);
-    const bool hit =
-        at == specimen.page_of.end() || at->second == damage.page || at->second + 1 >= damage.cut_at / kPageBytes;
+    const auto pages = specimen.pages_of.find(key);
+    const bool hit = pages == specimen.pages_of.end() || pages->second.contains(damage.page) ||
+                     *pages->second.rbegin() + 1 >= damage.cut_at / kPageBytes;
     elsewhere += hit ? 0 : 1;
   }
   if (found.size() + gone != specimen.rows.size()) return "Q2: a row that was never there";

@@ -15,7 +15,6 @@ struct SoakPlan {
   bool hub_there = true;
   uint64_t seconds = 86'400;
   uint64_t look_every_s = 86'400;
-  bool inside_budget = true;  // W1 is promised for it; false: only measured
 };
 
 struct SoakLook {

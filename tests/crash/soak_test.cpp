@@ -26,6 +26,13 @@ TEST(Soak, ADayOfAHundredRecordsASecondIsInsideTheFlashBudget) {  // W1
   EXPECT_LT(per_day(plan, result), kFlashBytesPerDay);
 }
 
+TEST(Soak, ADayOfAHundredRecordsASecondThatAreAllKeptIsInsideTheFlashBudget) {  // W1
+  const SoakPlan plan{"100/s kept", 100, 100, true, 4 * kHour, kHour};
+  const SoakResult result = soak(plan);
+  EXPECT_EQ(result.wrong, "");
+  EXPECT_LT(per_day(plan, result), kFlashBytesPerDay);
+}
+
 TEST(Soak, NothingGrowsWhileTheHubIsAway) {  // Q8
   const SoakPlan plan{"away", 1, 100, false, 4 * kHour, kHour / 2};
   const SoakResult result = soak(plan);

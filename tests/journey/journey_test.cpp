@@ -93,7 +93,8 @@ TEST_F(Journey, OneReadingThroughEveryFolder) {
     if (op.table != NodeTable::kRecords) continue;
     row_value = op.value;
     line("row", "key " + hex_encode(op.key) + " (lane, sequence), " + std::to_string(op.value.size()) +
-                    " bytes: head " + std::to_string(kRecordHeadBytes) + " + record");
+                    " bytes: head " + std::to_string(op.value.size() - outbox::Outbox::record_of(op.value)->size()) +
+                    " + record");
   }
   const outbox::LaneCounts live = box.view(now_.mono).lanes[static_cast<size_t>(Lane::kLive) - 1];
   line("lane live", "produced " + std::to_string(live.produced) + " = effected " + std::to_string(live.effected) +

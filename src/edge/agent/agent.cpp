@@ -117,6 +117,7 @@ void Agent::Core::on(agent::Opened&&) {
 void Agent::Core::on(agent::Wake&&) {
   if (store_wake_ <= now_.mono) retry_stores();
   if (lazy_wake_ <= now_.mono) store_lazily();
+  if (hold_wake_ <= now_.mono) submit_held();
   if (deploy_wake_ <= now_.mono) drive_deploy(deploy::Wake{});
   drive_sync(sync::Woke{});
 }
@@ -124,6 +125,7 @@ void Agent::Core::on(agent::Wake&&) {
 void Agent::Core::on(agent::Stopping&&) {
   drive_deploy(deploy::Stopping{});
   store_lazily();
+  submit_held();
 }
 
 void Agent::Core::log(agent::Log::Level level, std::string text) {
@@ -137,7 +139,8 @@ Step<agent::Effect> Agent::Core::step(Moment now, agent::Event&& event) {
   notice_report_change();
   Step<agent::Effect> out;
   out.effects = std::exchange(effects_, {});
-  out.wake_at = earlier(earlier(sync_wake_, deploy_wake_), earlier(lazy_wake_, store_wake_));
+  out.wake_at = earlier(earlier(sync_wake_, deploy_wake_),
+                        earlier(earlier(lazy_wake_, store_wake_), hold_wake_));
   return out;
 }
 

@@ -41,6 +41,7 @@ struct AgentConfig {
   std::string version = "0.1.0";
   std::map<std::string, std::string> labels;
   bool has_hub = true;
+  uint64_t flash_bytes_per_day = 4'300'000'000;  // W1; 0 = no limit. See edge/agent/flash_pace.h
   ReadDocument read_document;
   deploy::Config deploy;
   outbox::Config outbox;

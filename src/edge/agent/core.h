@@ -7,6 +7,7 @@
 #include <string>
 
 #include "edge/agent/agent.h"
+#include "edge/agent/flash_pace.h"
 
 namespace wb {
 
@@ -25,7 +26,12 @@ class Agent::Core {
 
  private:
   Core(AgentConfig config, outbox::Outbox opened, deploy::Deploy deploy, const sync::Sync& sync, Prng prng)
-      : config_(std::move(config)), outbox_(std::move(opened)), deploy_(std::move(deploy)), sync_(sync), prng_(prng) {}
+      : config_(std::move(config)),
+        outbox_(std::move(opened)),
+        deploy_(std::move(deploy)),
+        sync_(sync),
+        prng_(prng),
+        flash_pace_(config_.flash_bytes_per_day) {}
 
   // ---- agent.cpp
   void read_state(const StoredState& found);
@@ -56,6 +62,9 @@ class Agent::Core {
   };
   uint64_t store(std::vector<StoreOp> ops, std::optional<agent::Answer> answer = std::nullopt,
                  uint64_t deploy_ticket = 0);
+  uint64_t queue(std::vector<StoreOp> ops, std::optional<agent::Answer> answer, uint64_t deploy_ticket);
+  void store_soon(std::vector<StoreOp> ops, std::optional<agent::Answer> answer);
+  void submit_held();
   void submit(const Pending& pending);
   void store_lazily();  // counters and positions that no producer waits for
   void on(agent::Stored&& stored);
@@ -141,6 +150,8 @@ class Agent::Core {
   uint64_t store_failures_ = 0;
   int64_t store_pause_ms_ = 0;
   size_t waiting_answers_ = 0;
+  agent::FlashPace flash_pace_;
+  uint64_t held_bytes_ = 0;
   std::map<std::string, std::string> positions_;
   std::set<std::string> dirty_positions_;
   bool counters_dirty_ = false;
@@ -178,6 +189,7 @@ class Agent::Core {
   Instant deploy_wake_ = kNever;
   Instant lazy_wake_ = kNever;
   Instant store_wake_ = kNever;
+  Instant hold_wake_ = kNever;  // not kNever: tickets of producers are held until then
 };
 
 }  // namespace wb

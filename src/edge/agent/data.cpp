@@ -100,7 +100,7 @@ void Agent::Core::keep(std::vector<outbox::Offer> offers, std::optional<agent::A
   const outbox::Taken taken = outbox_.offer(now_.mono, std::move(offers), ops);
   if (taken.refused_count > 0)
     log(agent::Log::Level::kWarning, "outbox refused " + std::to_string(taken.refused_count) + " malformed records");
-  store(std::move(ops), std::move(answer));
+  store_soon(std::move(ops), std::move(answer));
   tell_waiting();
 }
 

@@ -33,6 +33,37 @@ std::vector<StoreOp> fold(std::vector<StoreOp> all) {
 }  // namespace
 
 uint64_t Agent::Core::store(std::vector<StoreOp> ops, std::optional<agent::Answer> answer, uint64_t deploy_ticket) {
+  const uint64_t ticket = queue(std::move(ops), std::move(answer), deploy_ticket);
+  if (!store_failing_)
+    submit_held();
+  else if (pending_.size() >= agent::kPendingWhileFailingMax)
+    join_unsubmitted();
+  return std::min(ticket, next_ticket_ - 1);
+}
+
+// What producers bring. Past the flash's pace it waits for company, and then is one ticket with it (W1).
+void Agent::Core::store_soon(std::vector<StoreOp> ops, std::optional<agent::Answer> answer) {
+  if (store_failing_ || !flash_pace_.is_spent(now_.mono)) {
+    store(std::move(ops), std::move(answer));
+    return;
+  }
+  for (const StoreOp& op : ops) held_bytes_ += op.value.size();
+  queue(std::move(ops), std::move(answer), 0);
+  hold_wake_ = earlier(hold_wake_, after_ms(now_.mono, agent::kHoldMs));
+  if (held_bytes_ > agent::kHeldBytesMax) submit_held();
+}
+
+void Agent::Core::submit_held() {
+  if (store_failing_) return;
+  hold_wake_ = kNever;
+  held_bytes_ = 0;
+  const auto held = [this](const Pending& one) { return one.ticket > submitted_ticket_; };
+  if (std::count_if(pending_.begin(), pending_.end(), held) > 1) join_unsubmitted();
+  for (const Pending& pending : pending_)
+    if (held(pending)) submit(pending);
+}
+
+uint64_t Agent::Core::queue(std::vector<StoreOp> ops, std::optional<agent::Answer> answer, uint64_t deploy_ticket) {
   count_offline();
   if (counters_dirty_ || answer) {
     ops.push_back(StoreOp{NodeTable::kState, "agent/counters", wire::encode(counters_), false});
@@ -54,12 +85,8 @@ uint64_t Agent::Core::store(std::vector<StoreOp> ops, std::optional<agent::Answe
     ++waiting_answers_;
   }
   pending.ops = std::move(ops);
-  const uint64_t ticket = pending.ticket;
-  if (!store_failing_) submit(pending);
   pending_.push_back(std::move(pending));
-  if (!store_failing_ || pending_.size() < agent::kPendingWhileFailingMax) return ticket;
-  join_unsubmitted();
-  return std::min(ticket, next_ticket_ - 1);
+  return pending_.back().ticket;
 }
 
 // A store that fails for days refuses new input, but control goes on and saves what it decides. What was not handed
@@ -87,6 +114,7 @@ void Agent::Core::join_unsubmitted() {
 }
 
 void Agent::Core::submit(const Pending& pending) {
+  flash_pace_.spend(now_.mono, pending.ops);
   effects_.push_back(agent::Store{pending.ticket, pending.ops});
   submitted_ticket_ = pending.ticket;
 }
@@ -114,8 +142,9 @@ void Agent::Core::on(agent::Stored&& stored) {
     if (done.deploy_ticket != 0) drive_deploy(deploy::Stored{done.deploy_ticket});
   }
   // What came in while the store failed was held back: a store takes tickets without holes.
-  for (const Pending& held : pending_)
-    if (held.ticket > submitted_ticket_) submit(held);
+  if (hold_wake_ == kNever)
+    for (const Pending& held : pending_)
+      if (held.ticket > submitted_ticket_) submit(held);
   proceed();
 }
 
@@ -131,6 +160,8 @@ void Agent::Core::on(agent::StoreFailed&& failed) {
   if (!store_failing_)
     log(agent::Log::Level::kError, "store: " + failed.error.text + "; input is refused until it holds again");
   store_failing_ = true;
+  hold_wake_ = kNever;  // the retry brings all
+  held_bytes_ = 0;
   store_full_ = failed.error.code == Code::kFull;
   store_error_ = failed.error.text;
   store_pause_ms_ = std::clamp(store_pause_ms_ * 2, kStoreRetryFirstMs, kStoreRetryMaxMs);

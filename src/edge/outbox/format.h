@@ -39,7 +39,8 @@ struct RecordPlace {
 };
 std::optional<RecordPlace> read_record_key(std::string_view key);
 
-std::string encode_head(const RecordHead& head);  // kRecordHeadBytes
+std::string encode_head(const RecordHead& head);  // at most kRecordHeadBytes
+size_t head_bytes(std::string_view head);         // of the version that its first byte names
 // `value_bytes` is the size of the whole row value: head and record.
 std::optional<RecordHead> decode_head(std::string_view head, uint64_t value_bytes);
 

@@ -145,7 +145,7 @@ void Outbox::take(Offer& offer, Changes& changes) {
   LaneState& lane = lane_of(offer.lane);
   Head head;
   head.seq = lane.counts.next_seq++;
-  head.value = std::clamp(offer.value, 1 / kValueMax, kValueMax);
+  head.value = static_cast<double>(static_cast<float>(std::clamp(offer.value, 1 / kValueMax, kValueMax)));  // as kept
   head.q = priority_of(offer, head.value, head.seq);
   head.arrival = pools_[pool_of(offer.lane)].thresholds.next_event();
   head.probability = offer.probability;
@@ -537,7 +537,7 @@ bool Outbox::next_record_fits(uint64_t budget_left_bytes) const {
 
 Result<std::string_view> Outbox::record_of(std::string_view row_value) {
   if (!decode_head(row_value, row_value.size())) return fail(Code::kCorrupt, "a row of the outbox is no record");
-  return row_value.substr(kRecordHeadBytes);
+  return row_value.substr(head_bytes(row_value));
 }
 
 }  // namespace wb::outbox

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <set>
 
 #include "base/test_memory.h"
@@ -31,6 +32,61 @@ void ack(Outbox& box, Disk& disk, Lane lane, uint64_t through) {
   std::vector<StoreOp> ops;
   box.acked(lane, through, ops);
   disk.apply(ops);
+}
+
+// What stood in a node's file before: heads of 64 bytes, and counters of seven rules.
+std::string first_head(const RecordHead& head) {
+  std::string out("\x01", 1);
+  out.push_back(static_cast<char>(head.rule));
+  out.append(2, '\0');
+  for (int shift = 24; shift >= 0; shift -= 8) out.push_back(static_cast<char>((head.bytes >> shift) & 0xFFU));
+  append_u64_be(out, head.q);
+  append_u64_be(out, head.arrival);
+  append_u64_be(out, std::bit_cast<uint64_t>(head.probability));
+  append_u64_be(out, std::bit_cast<uint64_t>(head.value));
+  append_u64_be(out, static_cast<uint64_t>(head.taken_unix_ms));
+  out.resize(64, '\0');
+  return out;
+}
+
+TEST(Outbox, RowsOfTheFirstVersionAreStillRead) {  // Q2 Q5
+  Disk disk;
+  {
+    Opened opened = disk.open(kConfig);
+    for (const char* text : {"one", "two", "three"}) offer_one(opened.outbox, disk, make_offer(Lane::kLive, text));
+  }
+  for (auto& [key, value] : disk.rows) {
+    if (key.first == NodeTable::kRecords) {
+      const RecordHead head = decode_head(value, value.size()).value();
+      value = first_head(head) + std::string(Outbox::record_of(value).value());
+    }
+    if (key.second == kCountersKey) value.resize(value.size() - 32);
+  }
+  Opened again = disk.open(kConfig);
+  EXPECT_EQ(again.lost_count + again.damaged_heads_count, 0U);
+  EXPECT_FALSE(again.new_incarnation_needed);
+  const Plan plan = plan_all(again.outbox, disk);
+  ASSERT_EQ(plan.lanes.size(), 1U);
+  ASSERT_EQ(plan.lanes[0].records.size(), 3U);
+  EXPECT_EQ(disk.record(plan.lanes[0].records[1].key), "two");
+  expect_exact(again.outbox.view({}));
+}
+
+TEST(Outbox, AHeadIsReadAsItWasWritten) {
+  for (const int64_t taken : {int64_t{0}, int64_t{-1}, int64_t{1'700'000'000'000}, int64_t{-62'000'000'000'000}}) {
+    const RecordHead head{Rule::kNovel, 0x1234'5678'9ABCULL, 77, 0.125, 8, taken, 5};
+    const std::string bytes = encode_head(head) + "hello";
+    const auto read = decode_head(bytes, bytes.size());
+    ASSERT_TRUE(read);
+    EXPECT_EQ(read->rule, head.rule);
+    EXPECT_EQ(read->q, head.q);
+    EXPECT_EQ(read->arrival, head.arrival);
+    EXPECT_EQ(read->probability, head.probability);
+    EXPECT_EQ(read->value, head.value);
+    EXPECT_EQ(read->taken_unix_ms, taken);
+    EXPECT_EQ(read->bytes, 5U);
+    for (size_t cut = 0; cut < head_bytes(bytes) + 1; ++cut) EXPECT_FALSE(decode_head(bytes.substr(0, cut), cut));
+  }
 }
 
 // With a hub that takes everything nothing is ever evicted: what was acked leaves no trace (found by wb_soak).
