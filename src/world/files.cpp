@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -98,6 +99,37 @@ Status write_file_atomic(const std::string& path, std::string_view bytes, mode_t
     return written;
   }
   return sync_folder(parent_of(path));
+}
+
+namespace {
+constexpr off_t kSpareBytes = 16 << 10;  // what an identity takes, with room to grow
+std::string spare_of(const std::string& path) { return path + ".spare"; }
+}  // namespace
+
+Status keep_spare(const std::string& path) {
+  const Fd fd(::open(spare_of(path).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (fd.get() < 0) return system_error("make", spare_of(path), errno);
+  // A file system that cannot say so beforehand is believed.
+  if (::fallocate(fd.get(), FALLOC_FL_KEEP_SIZE, 0, kSpareBytes) != 0 && (errno == ENOSPC || errno == EDQUOT))
+    return system_error("keep room in", spare_of(path), errno);
+  return ok_status();
+}
+
+Status replace_file(const std::string& path, std::string_view bytes, mode_t mode) {
+  const std::string spare = spare_of(path);
+  {
+    const Fd fd(::open(spare.c_str(), O_WRONLY | O_CLOEXEC));
+    if (fd.get() < 0 || bytes.size() > kSpareBytes) return write_file_atomic(path, bytes, mode);
+    WB_CHECK(write_all(fd.get(), bytes, spare));
+    if (::ftruncate(fd.get(), static_cast<off_t>(bytes.size())) != 0) return system_error("cut", spare, errno);
+    if (::fchmod(fd.get(), mode) != 0) return system_error("set the mode of", spare, errno);
+    if (::fsync(fd.get()) != 0) return system_error("sync", spare, errno);
+  }
+  const bool exchanged = ::renameat2(AT_FDCWD, spare.c_str(), AT_FDCWD, path.c_str(), RENAME_EXCHANGE) == 0;
+  if (!exchanged && ::rename(spare.c_str(), path.c_str()) != 0) return system_error("replace", path, errno);
+  WB_CHECK(sync_folder(parent_of(path)));
+  (void)keep_spare(path);  // of what was replaced; if there is no room for more, that must do
+  return ok_status();
 }
 
 Status overwrite_file(const std::string& path, std::string_view bytes) {

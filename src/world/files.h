@@ -20,6 +20,10 @@ inline constexpr mode_t kPublicMode = 0644;
 // kNotFound if it is not there; kFull if it is longer than `bytes_max` (checked before it is read).
 Result<std::string> read_file(const std::string& path, size_t bytes_max);
 Status write_file_atomic(const std::string& path, std::string_view bytes, mode_t mode);
+// The same for a file that must be replaced though the disk is full: keep_spare() takes the room beforehand, in a file
+// beside it (".spare"), and the two change places. Without a spare, and the first time, it is write_file_atomic().
+Status keep_spare(const std::string& path);
+Status replace_file(const std::string& path, std::string_view bytes, mode_t mode);
 // For what a start should not fail for: no new file, no new block if it is no longer than what is there. A crash may
 // leave it half.
 Status overwrite_file(const std::string& path, std::string_view bytes);

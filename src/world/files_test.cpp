@@ -77,5 +77,30 @@ TEST(Files, OneProcessPerFolder) {
   EXPECT_TRUE(FolderLock::take(folder.path(""), "hub").ok());
 }
 
+// S1 R1: the spare takes the place of the file, and the old one becomes the spare; no file is made on the way.
+TEST(Files, AReplacedFileAndItsSpareChangePlaces) {
+  const TestFolder folder;
+  const std::string path = folder.path("identity");
+  ASSERT_TRUE(replace_file(path, "first", kSecretMode).ok());  // nothing there yet
+  ASSERT_TRUE(keep_spare(path).ok());
+  struct stat old_file {
+  }, spare{};
+  ASSERT_EQ(::stat(path.c_str(), &old_file), 0);
+  ASSERT_EQ(::stat((path + ".spare").c_str(), &spare), 0);
+  EXPECT_GE(spare.st_blocks * 512, 16 << 10);
+  const std::string second(3'000, 's');
+  ASSERT_TRUE(replace_file(path, second, kSecretMode).ok());
+  EXPECT_EQ(*read_file(path, 10'000), second);
+  struct stat now {
+  }, now_spare{};
+  ASSERT_EQ(::stat(path.c_str(), &now), 0);
+  ASSERT_EQ(::stat((path + ".spare").c_str(), &now_spare), 0);
+  EXPECT_EQ(now.st_ino, spare.st_ino);
+  EXPECT_EQ(now_spare.st_ino, old_file.st_ino);
+  EXPECT_GE(now_spare.st_blocks * 512, 16 << 10);
+  ASSERT_TRUE(replace_file(path, "third", kPublicMode).ok());  // shorter: nothing of the older ones is left behind
+  EXPECT_EQ(*read_file(path, 10'000), "third");
+}
+
 }  // namespace
 }  // namespace wb::world

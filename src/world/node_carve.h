@@ -17,6 +17,9 @@ namespace wb::world {
 // Calls `take` with every intact row of `path`, in no order, some perhaps more than once; it returns false to end.
 void carve_rows(const std::string& path, const std::function<bool(StoreOp row)>& take);
 
+// Whether a log beside `path` may have newer pages than the file.
+bool log_holds_pages(const std::string& path);
+
 // Whether a number of the file's header (section 1.3) has a value that no store of ours has: SQLite would take the file
 // for a newer one's, or for one that may only be read, and the start would end there. False while a log or a journal
 // may mend it.

@@ -19,6 +19,8 @@ constexpr int kLayout = 1;  // PRAGMA user_version, since 0.1
 // version.
 constexpr int kApplication = 0x57420000;
 constexpr int kReadsMax = 3;
+constexpr int kChunkBytes = 256 << 10;  // in such steps the files take space: a checkpoint gives none of a step back
+constexpr int kLogHeadBytes = 32;       // SQLite's file format, section 4.1
 constexpr const char* kStateSql =
     "CREATE TABLE state(key TEXT PRIMARY KEY, value BLOB NOT NULL, crc INTEGER NOT NULL) WITHOUT ROWID";
 
@@ -35,6 +37,22 @@ std::string_view column(sqlite3_stmt* statement, int index) {
   const int size = sqlite3_column_bytes(statement, index);
   return data == nullptr ? std::string_view()
                          : std::string_view(static_cast<const char*>(data), static_cast<size_t>(size));
+}
+
+// The open file below the database, or below its log. nullptr = there is none.
+sqlite3_file* file_of(sqlite3* database, int which) {
+  sqlite3_file* file = nullptr;
+  if (sqlite3_file_control(database, "main", which, &file) != SQLITE_OK) return nullptr;
+  return file != nullptr && file->pMethods != nullptr ? file : nullptr;
+}
+
+// False: no room on the disk. A file system that cannot say beforehand is believed.
+bool take_space(sqlite3_file* file, uint64_t bytes) {
+  int chunk = kChunkBytes;
+  auto size = static_cast<sqlite3_int64>(bytes);
+  auto* const call = file->pMethods->xFileControl;
+  if (call(file, SQLITE_FCNTL_CHUNK_SIZE, &chunk) != SQLITE_OK) return true;
+  return call(file, SQLITE_FCNTL_SIZE_HINT, &size) == SQLITE_OK;
 }
 
 bool is_record_key(std::string_view key) {
@@ -63,6 +81,12 @@ Error NodeDb::error(int result, std::string_view what) const {
 }
 
 NodeDb::~NodeDb() {
+  if (database_ != nullptr && limits_.reserve) {  // the log stays, with the space it owns, and says nothing
+    int keep = 1;
+    sqlite3_file_control(database_, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
+    (void)execute("PRAGMA journal_size_limit=-1");
+    (void)checkpoint();
+  }
   put_state_.reset();
   erase_state_.reset();
   put_record_ = {};
@@ -102,6 +126,7 @@ Result<int64_t> NodeDb::number(const std::string& sql) {
 Result<std::unique_ptr<NodeDb>> NodeDb::open(const std::string& path, const Limits& limits) {
   std::unique_ptr<NodeDb> db(new NodeDb(path));
   WB_CHECK(db->connect());
+  db->limits_ = limits;
   WB_CHECK(db->configure(limits));
   WB_CHECK(db->check_schema());
   // Frames of a transaction whose sync failed may have been found in the log: they count only once they are in the
@@ -110,7 +135,44 @@ Result<std::unique_ptr<NodeDb>> NodeDb::open(const std::string& path, const Limi
   if (!moved.ok() && moved.error().code != Code::kFull) return moved.error();
   // A disk without room for them in the file does not stop a start: then the log itself must hold them (Q5, R1).
   if (!moved.ok()) WB_CHECK(sync_file(path + "-wal"));
+  if (limits.reserve) db->hold_log(limits.wal_bytes_max);
   return db;
+}
+
+// With `reserve` the log is not cut off, for what it gives back others may take: its head is overwritten instead. Every
+// frame behind it is in the file by then, and the next commit writes a new head.
+Status NodeDb::checkpoint() {
+  int frames = 0, moved = 0;
+  const int mode = limits_.reserve ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_TRUNCATE;
+  const int result = sqlite3_wal_checkpoint_v2(database_, "main", mode, &frames, &moved);
+  if (result != SQLITE_OK) return error(result, "move the log into the file");
+  const bool all = limits_.reserve && frames == moved;
+  sqlite3_file* log = all ? file_of(database_, SQLITE_FCNTL_JOURNAL_POINTER) : nullptr;
+  sqlite3_int64 bytes = 0;
+  if (log == nullptr || log->pMethods->xFileSize(log, &bytes) != SQLITE_OK || bytes < sqlite3_int64{kLogHeadBytes})
+    return ok_status();
+  const std::array<char, kLogHeadBytes> nothing{};
+  (void)log->pMethods->xWrite(log, nothing.data(), kLogHeadBytes, 0);  // what stays is only read once more
+  return ok_status();
+}
+
+void NodeDb::hold_log(uint64_t bytes) {
+  sqlite3_file* log = file_of(database_, SQLITE_FCNTL_JOURNAL_POINTER);
+  if (log != nullptr) (void)take_space(log, bytes);
+}
+
+bool NodeDb::hold(uint64_t bytes) {
+  if (!limits_.reserve) return true;
+  sqlite3_file* file = file_of(database_, SQLITE_FCNTL_FILE_POINTER);
+  bytes = std::min(bytes, limits_.file_bytes_max);
+  return file == nullptr || held_bytes() >= bytes || take_space(file, bytes);
+}
+
+uint64_t NodeDb::held_bytes() {
+  sqlite3_file* file = file_of(database_, SQLITE_FCNTL_FILE_POINTER);
+  sqlite3_int64 bytes = 0;
+  if (file == nullptr || file->pMethods->xFileSize(file, &bytes) != SQLITE_OK) return 0;
+  return static_cast<uint64_t>(bytes);
 }
 
 Status NodeDb::connect() {

@@ -33,6 +33,8 @@ class NodeDb {
   struct Limits {
     uint64_t file_bytes_max = 0;
     uint64_t wal_bytes_max = 0;
+    // Own the disk space that is needed before it is needed: hold(), and a log that keeps its size (R1).
+    bool reserve = false;
   };
   // Makes the file if it is not there. kCorrupt: it is no such database or fails SQLite's check; kUnsupported: a newer
   // version's.
@@ -52,7 +54,12 @@ class NodeDb {
   Result<std::optional<StoredRow>> load(std::string_view record_key);
   uint64_t file_bytes();
   uint64_t used_bytes();
-  Status checkpoint() { return execute("PRAGMA wal_checkpoint(TRUNCATE)"); }
+  // Moves everything from the log into the file. Afterwards the log is empty: cut off, or with `reserve` without a
+  // head.
+  Status checkpoint();
+  // Makes the file own at least so many bytes of its disk, or as many as it is limited to. False: there is no room.
+  bool hold(uint64_t bytes);
+  uint64_t held_bytes();
 
  private:
   struct Finalize {
@@ -63,6 +70,7 @@ class NodeDb {
   explicit NodeDb(std::string path) : path_(std::move(path)) {}
   Status connect();
   Status configure(const Limits& limits);
+  void hold_log(uint64_t bytes);
   Status check_schema();
   Status quick_check();
   Status execute(const std::string& sql);
@@ -77,6 +85,7 @@ class NodeDb {
   std::string path_;
   bool damage_noted_ = false;
   sqlite3* database_ = nullptr;
+  Limits limits_;
   Statement put_state_, erase_state_;
   std::array<Statement, kNodeLanes> put_record_, erase_record_, get_record_;
   friend class NodeSalvage;

@@ -25,13 +25,9 @@ uint64_t bytes_of(const std::vector<StoreOp>& ops) {
   return bytes;
 }
 
-// Bytes of records that must leave room for state and critical events.
-uint64_t ordinary_bytes_of(const std::vector<StoreOp>& ops) {
-  uint64_t bytes = 0;
-  for (const StoreOp& op : ops)
-    if (op.table == NodeTable::kRecords && !op.erase && !op.key.empty() && op.key[0] != 1)
-      bytes += op.value.size() + kRowOverheadBytes;
-  return bytes;
+// A record that must leave room for state and critical events.
+bool is_ordinary(const StoreOp& op) {
+  return op.table == NodeTable::kRecords && !op.erase && !op.key.empty() && op.key[0] != 1;
 }
 
 }  // namespace
@@ -50,10 +46,17 @@ struct NodeStore::Impl {
   Impl(Options opts, FolderLock folder_lock, OnCompletion callback)
       : options(std::move(opts)), lock(std::move(folder_lock)), on_completion(std::move(callback)) {}
 
-  NodeDb::Limits limits() const { return {options.file_bytes_max, options.wal_bytes_max}; }
+  NodeDb::Limits limits() const { return {options.file_bytes_max, options.wal_bytes_max, options.reserve}; }
   void run();
   std::optional<Error> commit(const Ticket* first, size_t count);
-  std::optional<Error> check_room(const Ticket* first, size_t count);
+  Status check_room();
+  bool holds(uint64_t bytes);
+  std::string no_space();
+  struct Written {
+    std::chrono::duration<double> took{};
+    bool disk_is_full = false;
+  };
+  Status write(const Ticket* first, size_t count, Written& written);
   void perform(std::deque<Ticket> group);
   Result<std::vector<StoredRow>> read(const std::vector<std::string>& keys);
   Status reopen_if_needed();
@@ -90,6 +93,7 @@ Result<NodeStore::Opened> NodeStore::open(const Options& options, OnCompletion o
   WB_TRY(NodeFile file, open_node_file(folder, impl->limits(), kDamagedKept));
   impl->db = std::move(file.db);
   impl->refresh_sizes();
+  (void)impl->no_space();  // takes the reserve, if it is to be had
   Opened opened;
   opened.found = std::move(file.found);
   opened.set_aside = std::move(file.set_aside);
@@ -181,7 +185,7 @@ void NodeStore::Impl::perform(std::deque<Ticket> group) {
     for (; stored < tickets.size(); ++stored)
       if ((error = commit(&tickets[stored], 1))) break;
   }
-  if (stored > 0) on_completion(Completion{tickets[stored - 1].number, std::nullopt});
+  if (stored > 0) on_completion(Completion{tickets[stored - 1].number, std::nullopt, no_space()});
   if (error) fail_from(tickets[stored].number, std::move(*error));
 }
 
@@ -216,36 +220,67 @@ void NodeStore::Impl::fail_from(uint64_t number, Error error) {
   on_completion(Completion{number, std::move(error)});
 }
 
-std::optional<Error> NodeStore::Impl::check_room(const Ticket* first, size_t count) {
-  uint64_t ordinary_bytes = 0;
-  for (size_t i = 0; i < count; ++i) ordinary_bytes += ordinary_bytes_of(first[i].ops);
-  if (ordinary_bytes == 0) return std::nullopt;
-  if (db->used_bytes() + ordinary_bytes + kReserveBytes > options.file_bytes_max)
+// Within the transaction: what the group erases counts.
+Status NodeStore::Impl::check_room() {
+  const uint64_t used = db->used_bytes();
+  if (used + kReserveBytes > options.file_bytes_max)
     return fail(Code::kFull, "the outbox file has reached its limit of ", std::to_string(options.file_bytes_max),
                 " bytes");
+  if (holds(used + kReserveBytes) || holds(used + kReserveBytes / 2)) return ok_status();
+  return fail(Code::kFull, no_space());
+}
+
+// Whether the file owns so much of its disk, now if not before. A floor of free space stops it from taking more.
+bool NodeStore::Impl::holds(uint64_t bytes) {
+  if (!options.reserve || bytes <= db->held_bytes()) return true;
   struct statvfs disk {};
-  if (options.free_bytes_floor == 0 || ::statvfs(options.data_dir.c_str(), &disk) != 0) return std::nullopt;
-  if (uint64_t{disk.f_bavail} * disk.f_frsize < options.free_bytes_floor + ordinary_bytes)
-    return fail(Code::kUnavailable, "the disk of ", options.data_dir.string(), " has less than ",
-                std::to_string(options.free_bytes_floor), " bytes left; free some: the agent goes on by itself");
-  return std::nullopt;
+  if (options.free_bytes_floor > 0 && ::statvfs(options.data_dir.c_str(), &disk) == 0 &&
+      uint64_t{disk.f_bavail} * disk.f_frsize < options.free_bytes_floor + bytes - db->held_bytes())
+    return false;
+  return db->hold(bytes);
+}
+
+std::string NodeStore::Impl::no_space() {
+  if (holds(std::min(db->used_bytes() + kReserveBytes, options.file_bytes_max))) return "";
+  return "the disk of " + options.data_dir.string() + " is full" +
+         (options.free_bytes_floor > 0 ? " but for its floor of " + std::to_string(options.free_bytes_floor) + " bytes"
+                                       : "") +
+         ": free some space, the agent goes on by itself";
+}
+
+// `disk_is_full`: what did not fit is the log, and not the file.
+Status NodeStore::Impl::write(const Ticket* first, size_t count, Written& written) {
+  Status status = db->begin();
+  bool ordinary = false;
+  for (size_t i = 0; i < count && status.ok(); ++i)
+    for (size_t k = 0; k < first[i].ops.size() && status.ok(); ++k) {
+      status = db->apply(first[i].ops[k]);
+      ordinary = ordinary || is_ordinary(first[i].ops[k]);
+    }
+  const Status room = status.ok() && ordinary ? check_room() : ok_status();
+  const auto before = std::chrono::steady_clock::now();
+  if (status.ok() && room.ok()) status = db->commit();
+  written.took = std::chrono::steady_clock::now() - before;
+  if (status.ok() && room.ok()) return status;
+  written.disk_is_full =
+      !status.ok() && status.error().code == Code::kFull && db->used_bytes() + kReserveBytes <= options.file_bytes_max;
+  if (!db->rollback()) reopen = true;
+  return status.ok() ? room : status;
 }
 
 std::optional<Error> NodeStore::Impl::commit(const Ticket* first, size_t count) {
   if (const Status usable = reopen_if_needed(); !usable.ok()) return usable.error();
-  if (auto full = check_room(first, count)) return full;
-  Status status = db->begin();
-  for (size_t i = 0; i < count && status.ok(); ++i)
-    for (size_t k = 0; k < first[i].ops.size() && status.ok(); ++k) status = db->apply(first[i].ops[k]);
-  const auto before = std::chrono::steady_clock::now();
-  if (status.ok()) status = db->commit();
-  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - before;
+  Written written;
+  Status status = write(first, count, written);
+  // The file owns the room for what is in the log: once that is there, the log begins anew.
+  if (written.disk_is_full && options.reserve && !reopen && db->checkpoint().ok()) {
+    written = {};
+    status = write(first, count, written);
+  }
   if (!status.ok()) {
-    const bool at_cap = db->used_bytes() + kReserveBytes > options.file_bytes_max;
-    if (!db->rollback()) reopen = true;
     Error error = status.error().within("store");
     // Evicting helps a file at its cap. It does not help a disk that others have filled: then what is stored stays.
-    if (error.code == Code::kFull && !at_cap)
+    if (written.disk_is_full)
       return fail(Code::kUnavailable, error.text, "; the disk is full: free some space, the agent goes on by itself");
     return error;
   }
@@ -253,7 +288,7 @@ std::optional<Error> NodeStore::Impl::commit(const Ticket* first, size_t count) 
     const std::lock_guard guard(mutex);
     ++stats.commits;
     stats.tickets += count;
-    stats.commit_seconds += took.count();
+    stats.commit_seconds += written.took.count();
     for (size_t i = 0; i < count; ++i) stats.bytes += first[i].bytes;
   }
   refresh_sizes();

@@ -12,10 +12,12 @@
 // file is set aside as outbox.db.damaged-N (the newest two are kept), what can still be read of it is copied to a fresh
 // one, and the rest is counted as damaged. A file larger than four times its cap is set aside unread.
 //
-// Space: the file never exceeds file_bytes_max (max_page_count); record puts of other lanes than critical stop
-// kReserveBytes earlier and when the disk has less than free_bytes_floor left, so that state and critical events still
-// fit (R1). The first ends as Code::kFull, a disk without room as kUnavailable. The WAL beside it is kept near
-// wal_bytes_max plus the largest group.
+// Space: the file never exceeds file_bytes_max (max_page_count), and takes what it needs of its disk before it needs
+// it: kReserveBytes more than it uses, in steps of 256 KiB, and the log whole. So state and critical events still fit
+// when others have filled the disk, also after a start (R1). Ordinary records stop kReserveBytes before the end of what
+// the file may be (Code::kFull: evicting makes room). When the disk gives no more, or has less than free_bytes_floor
+// left, each completion says so, and what the caller still had on its way goes into half of the reserve. The WAL beside
+// it is kept near wal_bytes_max plus the largest group.
 //
 // Threads: submit, load and stats may be called from any thread; callbacks run on the writer thread and must not block.
 
@@ -42,14 +44,16 @@ class NodeStore {
   struct Options {
     std::filesystem::path data_dir;       // made if it is not there
     uint64_t file_bytes_max = 16U << 20;  // ≥ 1 MiB
-    uint64_t wal_bytes_max = 1U << 20;  // a page that many commits change goes to the file once (W1)
+    uint64_t wal_bytes_max = 1U << 20;    // a page that many commits change goes to the file once (W1)
     uint64_t free_bytes_floor = 0;        // of the file system
+    bool reserve = true;                  // take disk space before it is needed; false: for measuring what is used
     std::string owner = "waybill-agent";  // named in the error if the directory is in use
   };
   struct Completion {
     uint64_t ticket = 0;         // stored: all up to this one; failed: this one and all after it
     std::optional<Error> error;  // kFull: the file is at its cap; kUnavailable: no disk space; kCorrupt: restart, the
                                  // next open repairs; else I/O
+    std::string no_space = {};   // why no ordinary records should follow; "" = they may
   };
   using OnCompletion = std::function<void(Completion)>;
   // Rows that were found intact, with their whole values; those missing or damaged are absent. An error (no memory)

@@ -56,19 +56,67 @@ class Disk(harness.Case):
         hub, disk = self.lab.hub(), self.disk("agent-bytes")
         node = self.local_node(disk, hub)
         disk.fill()
+        for _ in range(20):
+            self.assertTrue(node.feed(50))  # there is room in what the store owns, and the hub empties it
+        hub.process.kill()
         wait("a 503", lambda: not node.feed(50))
         self.assertRegex(wait("the reason", lambda: node.status()["store"]["error"]), "full")
-        contacts = node.status()["hub"]["last_contact_ms_ago"]
-        self.assertTrue(contacts >= 0)
-        hub.process.kill()  # control goes on without the store (R1): the next hub hears of the node
-        hub.start()
-        wait("a contact with the disk full", lambda: hub.node("node")["last_contact_ms"] and node.status()["hub"]["connected"], 90)
         node.process.kill()
         node.begin_again()
         self.assertEqual(node.call("GET", "/ready")[0], 200)
-        wait("a contact after a start on a full disk", lambda: node.status()["hub"]["connected"], 60)
+        wait("the reason after a start on the full disk", lambda: "full" in node.status()["store"]["error"])
+        self.assertEqual(node.status()["store"]["failures"], 0)  # what control saves fits (R1)
+        self.assertFalse(node.feed(50))
+        hub.start()
+        wait("a contact with the disk full", lambda: hub.node("node")["last_contact_ms"] and node.status()["hub"]["connected"], 90)
+        wait("200 on the full disk, once the hub has emptied the outbox", node.feed, 60)
         disk.free()
         self.recovers(node, hub)
+
+    def test_rollback_and_renewal_without_a_byte(self):
+        """R1, U3: a release is in probation when the disk fills. The agent is killed again and again: it takes the release back by
+        itself, and tells the hub, in its critical lane; then its certificate is renewed. All of it without a free byte."""
+        hub, disk = self.lab.hub(), self.disk("rollback")
+        hub.cli("release", "key", "trust", self.lab.key()[1])
+        node = Mortal(self.lab, "node")
+        node.data = disk.path + "/node"
+        node.enrol(hub)
+        node.begin()
+        node.wait_answering()
+        for version, probation in ((1, "300ms"), (2, "1h")):
+            hub.cli("release", "push", self.lab.release(version))
+            hub.cli("rollout", "start", f"e2e@{version}", "--to", "all", "--waves", "100", "--probation", probation, "--probation-records",
+                    "0" if version == 1 else "1000000", "--supersede")
+            wait(f"release {version}", lambda: (node.feed(), node.status()["deploy"])[1]["running" if version == 1 else "candidate"]
+                 == f"e2e@{version}" and (version == 1 or node.status()["deploy"]["phase"] == "probation"), 60)
+        wait("an empty outbox", node.drained)
+        disk.fill()
+        hub.process.kill()
+        wait("a refusal", lambda: not node.feed(50))
+        for _ in range(4):
+            node.process.kill()
+            node.begin_again()
+            wait("the first release to run again", lambda: node.status()["deploy"]["running"] == "e2e@1")
+        wait("the second one to be taken back", lambda: node.status()["deploy"]["phase"] == "rolled_back", 30)
+        self.assertFalse(node.feed(50))
+
+        hub.start()
+
+        def told():
+            return [event for event in hub.json("track", "node", "node")["events"] if event["kind"] == "release_refused"]
+
+        wait("the hub to hear of it", told, 60)
+        self.assertIn("CRASH", told()[0]["text"])
+        self.assertEqual(node.status()["outbox"]["lanes"]["critical"]["effected"], 1)
+        before = harness.read(node.data + "/identity/identity")
+        node.process.kill()
+        node.begin(env=mortal.clock("+75d x4"))
+        wait("a renewed certificate", lambda: harness.read(node.data + "/identity/identity") != before, 60)
+        node.process.kill()
+        disk.free()
+        node.settle()
+        check_records(self.tally, [node], hub)
+        self.assertEqual(self.tally.violations, [])
 
     def test_agent_without_an_inode(self):
         hub, disk = self.lab.hub(), self.disk("agent-inodes")

@@ -20,6 +20,8 @@ constexpr uint32_t kEnrolDeadlineMs = 30'000;
 
 std::string folder(const std::string& data_dir) { return data_dir + "/identity"; }
 
+std::string identity_path(const std::string& data_dir) { return folder(data_dir) + "/identity"; }
+
 std::string host_name() {
   char buffer[256] = {};
   return gethostname(buffer, sizeof buffer - 1) == 0 ? buffer : "node";
@@ -47,14 +49,14 @@ std::string encode_identity(const Identity& identity) {
 }
 
 Status save_identity(const std::string& data_dir, const Identity& identity) {
-  return world::write_file_atomic(folder(data_dir) + "/identity", encode_identity(identity), world::kSecretMode);
+  return world::replace_file(identity_path(data_dir), encode_identity(identity), world::kSecretMode);
 }
 
 }  // namespace
 
 Result<Identity> load_identity(const std::string& data_dir) {
   const std::string again = ": stop the agent, remove that folder and enrol this node again with a new token";
-  auto read = world::read_file(folder(data_dir) + "/identity", kFileBytesMax);
+  auto read = world::read_file(identity_path(data_dir), kFileBytesMax);
   if (!read.ok()) {
     if (read.error().code == Code::kNotFound)
       return fail(Code::kNotFound,
@@ -152,6 +154,8 @@ Result<Identity> enrol(const EnrolOptions& options) {
   ::unlink(csr_path.c_str());
   return load_identity(options.data_dir);
 }
+
+Status keep_room_for_renewal(const std::string& data_dir) { return world::keep_spare(identity_path(data_dir)); }
 
 bool renewal_due(const Identity& identity, int64_t now_s) {
   const auto facts = world::read_certificate(identity.tls.certificate_pem);

@@ -37,6 +37,9 @@ struct EnrolOptions {
 // Makes a key, has the hub sign it, and keeps the identity. Safe to repeat after a crash: the same key is used again.
 Result<Identity> enrol(const EnrolOptions& options);
 
+// Takes the disk space that a renewal will need, so that it works on a full disk too (R1). Best at every start.
+Status keep_room_for_renewal(const std::string& data_dir);
+
 // True in the last third of the certificate's life, also after its end; `now_s` in Unix seconds.
 bool renewal_due(const Identity& identity, int64_t now_s);
 Result<world::HttpRequest> renewal_request(const Identity& identity);

@@ -148,6 +148,9 @@ Result<std::unique_ptr<Runner>> Runner::create(const RunOptions& options) {
     runner->identity_ = std::move(identity).value();
   else if (identity.error().code != Code::kNotFound || node.pipeline.empty())
     return identity.error();
+  if (runner->identity_)
+    if (const Status room = keep_room_for_renewal(node.data_dir); !room.ok())
+      spdlog::warn("{}; until then a renewed certificate may find no room", room.error().text);
 
   WB_TRY(world::Slots slots, world::Slots::open(node.data_dir + "/slots", limits::kReleaseBytesMax));
   runner->slots_ = std::move(slots);
@@ -188,7 +191,7 @@ Status Runner::open_store(Prng& prng) {
          world::NodeStore::open(options, [this](const world::NodeStore::Completion& done) {
            if (done.error) return post_event(agent::StoreFailed{done.ticket, *done.error});
            reached(probe_, AgentStep::kStored);
-           post_event(agent::Stored{done.ticket});
+           post_event(agent::Stored{done.ticket, done.no_space});
          }));
   store_ = std::move(opened.store);
   reached(probe_, AgentStep::kStoreOpened);

@@ -117,6 +117,7 @@ void Agent::Core::on(agent::Opened&&) {
 void Agent::Core::on(agent::Wake&&) {
   if (store_wake_ <= now_.mono) retry_stores();
   if (lazy_wake_ <= now_.mono) store_lazily();
+  if (space_wake_ <= now_.mono) ask_for_space();
   if (hold_wake_ <= now_.mono) submit_held();
   if (deploy_wake_ <= now_.mono) drive_deploy(deploy::Wake{});
   drive_sync(sync::Woke{});
@@ -140,7 +141,7 @@ Step<agent::Effect> Agent::Core::step(Moment now, agent::Event&& event) {
   Step<agent::Effect> out;
   out.effects = std::exchange(effects_, {});
   out.wake_at = earlier(earlier(sync_wake_, deploy_wake_),
-                        earlier(earlier(lazy_wake_, store_wake_), hold_wake_));
+                        earlier(earlier(lazy_wake_, store_wake_), earlier(space_wake_, hold_wake_)));
   return out;
 }
 
@@ -164,7 +165,7 @@ AgentView Agent::Core::view() const {
   out.local = local_.has_value();
   out.has_hub = config_.has_hub;
   out.store_failures = store_failures_;
-  out.store_error = store_error_;
+  out.store_error = store_error_.empty() ? no_space_ : store_error_;
   out.busy_refused = busy_refused_;
   out.stale_epoch = stale_epoch_;
   return out;

@@ -89,6 +89,7 @@ struct Latency {
 };  // measured by world around a step
 struct Stored {
   uint64_t ticket = 0;
+  std::string no_space = {};  // why the store should get no more records, only state and events; "" = it may
 };
 struct StoreFailed {
   uint64_t ticket = 0;
@@ -183,7 +184,7 @@ struct AgentView {
   bool has_hub = false;         // it is enrolled
   std::string hub_error;        // why the last contact failed; "" = it did not
   uint64_t store_failures = 0;  // since start
-  std::string store_error;      // "" = the last commit held
+  std::string store_error;      // "" = the last commit held, and there is room for more
   uint64_t busy_refused = 0;    // batches refused because the store or the queue was full
   uint64_t stale_epoch = 0;     // batches parsed for a pipeline that no longer serves
 };

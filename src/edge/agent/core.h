@@ -69,6 +69,8 @@ class Agent::Core {
   void store_lazily();  // counters and positions that no producer waits for
   void on(agent::Stored&& stored);
   void on(agent::StoreFailed&& failed);
+  void note_space(std::string no_space);
+  void ask_for_space();
   void retry_stores();
   void make_room_in_pending();
   void join_unsubmitted();
@@ -146,6 +148,7 @@ class Agent::Core {
   uint64_t stored_ticket_ = 0;
   bool store_failing_ = false;
   bool store_full_ = false;
+  std::string no_space_;  // the disk is full: no records are taken in; "" = they are
   std::string store_error_;
   uint64_t store_failures_ = 0;
   int64_t store_pause_ms_ = 0;
@@ -189,6 +192,7 @@ class Agent::Core {
   Instant deploy_wake_ = kNever;
   Instant lazy_wake_ = kNever;
   Instant store_wake_ = kNever;
+  Instant space_wake_ = kNever;
   Instant hold_wake_ = kNever;  // not kNever: tickets of producers are held until then
 };
 

@@ -26,7 +26,8 @@ void Agent::Core::on(agent::SourceBatch&& source) {
   const Pipeline* serves = serving();
   if (serves == nullptr || (source.epoch != epoch_ && !(source.batch.schema == serves->input_schema())))
     return answer_busy(source.answer_id, stale_epoch_);
-  if (store_failing_ || pending_.size() >= agent::kPendingStoresMax || waiting_answers_ >= agent::kWaitingAnswersMax)
+  if (store_failing_ || !no_space_.empty() || pending_.size() >= agent::kPendingStoresMax ||
+      waiting_answers_ >= agent::kWaitingAnswersMax)
     return answer_busy(source.answer_id, busy_refused_);
   if (planted(Bug::kWaitsForClock) && now_.unix_ms < kLastCenturyMs)
     return answer_busy(source.answer_id, busy_refused_);

@@ -130,6 +130,7 @@ void Agent::Core::on(agent::Stored&& stored) {
   store_full_ = false;
   store_error_.clear();
   store_pause_ms_ = 0;
+  note_space(std::move(stored.no_space));
   while (!pending_.empty() && pending_.front().ticket <= stored.ticket) {
     Pending done = std::move(pending_.front());
     pending_.pop_front();
@@ -146,6 +147,22 @@ void Agent::Core::on(agent::Stored&& stored) {
     for (const Pending& held : pending_)
       if (held.ticket > submitted_ticket_) submit(held);
   proceed();
+}
+
+// On a disk that others have filled the store still takes what control saves, for it owns room for that (R1). Records
+// would use it up: their producers keep them until an empty ticket hears that there is room again.
+void Agent::Core::note_space(std::string no_space) {
+  if (!no_space.empty() && no_space_.empty())
+    log(agent::Log::Level::kError, no_space + "; records are refused until then");
+  if (no_space.empty() && !no_space_.empty())
+    log(agent::Log::Level::kInfo, "the disk has room again: records are taken in");
+  no_space_ = std::move(no_space);
+  space_wake_ = no_space_.empty() ? kNever : after_ms(now_.mono, kStoreRetryMaxMs);
+}
+
+void Agent::Core::ask_for_space() {
+  space_wake_ = kNever;
+  if (!store_failing_ && pending_.size() < agent::kPendingStoresMax) store({});
 }
 
 void Agent::Core::on(agent::StoreFailed&& failed) {
