@@ -50,7 +50,7 @@ void Fleet::check_estimates(const SimNode& node, const AgentView& view) {
   const std::string prefix = node.id() + std::string(1, '\0');
   rows_.scan(Table::kRecords, prefix, prefix, [&](std::string_view, std::string_view value) {
     const auto record = wire::decode_record(value);
-    if (!record.ok()) return true;  // told by check_record
+    if (!record.ok()) return true;                                           // told by check_record
     if (record->rule() == static_cast<uint32_t>(Rule::kEvent)) return true;  // no reading
     const double p = record->inclusion_probability();
     const double thinning = record->rule() == static_cast<uint32_t>(Rule::kSample) ? p / kSampleRate : p;
