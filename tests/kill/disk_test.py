@@ -181,7 +181,7 @@ class Disk(harness.Case):
         wait("an empty outbox", node.drained)
         disk.fill()
         roll_out(2)
-        wait("the second one to be tried", lambda: (node.feed(50), node.status())[1]["store"]["error"], 60)
+        wait("the second one to be tried", lambda: "No space" in (node.feed(50), node.status())[1]["deploy"]["waiting_for"], 60)
         self.assertTrue(runs(1))
         self.assertEqual(node.call("GET", "/ready")[0], 200)
         disk.free()

@@ -129,6 +129,7 @@ TEST_F(ReleaseTest, ACandidateThatServedInSafeModeIsAShadowOnceAReleaseRuns) {  
   for (const wire::ExchangeRequest& request : requests)
     for (const wire::StreamUp& stream : request.streams())
       for (const wire::RecordUp& record : stream.records()) {
+        if (record.rule() == static_cast<uint32_t>(Rule::kEvent)) continue;  // safe mode was told, too
         EXPECT_EQ(record.release(), first);
         seen = true;
       }
