@@ -57,7 +57,7 @@ class Disk(harness.Case):
         node = self.local_node(disk, hub)
         disk.fill()
         for _ in range(20):
-            self.assertTrue(node.feed(50))  # there is room in what the store owns, and the hub empties it
+            wait("200: there is room in what the store owns, and the hub empties it", lambda: node.feed(50), 60)
         hub.process.kill()
         wait("a 503", lambda: not node.feed(50))
         self.assertRegex(wait("the reason", lambda: node.status()["store"]["error"]), "full")
