@@ -10,9 +10,9 @@
 namespace wb::outbox {
 namespace {
 
-constexpr uint8_t kHeadVersion = 2;       // persisted (since 0.1)
-constexpr uint8_t kHeadVersionFirst = 1;  // before version 2, still read
-constexpr uint8_t kSentVersion = 2;       // persisted (since 0.1)
+constexpr uint8_t kHeadVersion = 2;           // persisted (since 0.1)
+constexpr uint8_t kHeadVersionFirst = 1;      // before version 2, still read
+constexpr uint8_t kSentVersion = 2;           // persisted (since 0.1)
 constexpr uint8_t kSentVersionUncounted = 1;  // read, not written: without the count of the evicted
 constexpr size_t kHeadBytes = 34;
 constexpr size_t kHeadBytesFirst = 64;
