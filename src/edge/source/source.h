@@ -115,17 +115,24 @@ class Stream {
 
  private:
   Parser parser_;
-  std::string buffer_;        // what has not become rows yet
-  size_t start_ = 0;          // of buffer_: consumed up to here
-  size_t cut_ = 0;            // of buffer_: end of the last complete row
-  size_t scanned_ = 0;        // of buffer_: searched for row ends up to here
-  bool in_quotes_ = false;    // CSV: scanned_ stands inside a quoted cell
-  bool after_quote_ = false;  // CSV: the byte before scanned_ closed a quoted cell
-  bool skipping_ = false;     // dropping the rest of an over-long line
+  std::string buffer_;     // what has not become rows yet
+  size_t start_ = 0;       // of buffer_: consumed up to here
+  size_t cut_ = 0;         // of buffer_: end of the last complete row
+  size_t scanned_ = 0;     // of buffer_: searched for row ends up to here
+  bool skipping_ = false;  // dropping the rest of an over-long line
   uint64_t rows_ = 0;
   uint64_t consumed_ = 0;
 
+  // CSV: where scanned_ stands. Closed: behind the quote that ends a cell or begins an escaped one; return: behind \r
+  // there; faulty: what began at cut_ is no row.
+  enum class At : uint8_t { kCellBegin, kPlain, kQuoted, kClosed, kReturn, kFaulty };
+  At at_ = At::kCellBegin;
+
+  bool at_start() const;
   void scan();
+  static bool allowed(At at, char c);
+  static At after(At at, char c);
+  void fault();
   void skip_long_line(ParseOutcome& out);
   ParseOutcome take(int64_t now_unix_ms);
 };

@@ -280,6 +280,27 @@ TEST(Formats, ByNameAndContentType) {
   EXPECT_FALSE(format_by_content_type("text/html").ok());
 }
 
+// What is no row ends at its first newline, also when that stands inside quotes which are closed later: what follows is
+// read anew, and must be so in pieces too.
+TEST(Stream, AFaultyRowWithQuotesIsLeftAtItsFirstNewlineHoweverItIsCut) {
+  for (const std::string rows : {"1,2,\"b\"\"\n\n3,4,\"two\nlines\"\n5,6,c\n", "1,2,\"a\n3,4,b\"x\n5,6,\"c\nd\"\n",
+                                 "1,2,\"a\nb\",c\"d\n3,4,\"e\nf\"\n", "1,2,\"a\nb\"\r3,4,\"\n5,6,\"c\nd\"\n"})
+    for (size_t size = 1; size < 40; ++size) {
+      std::string seen[2];
+      for (const size_t piece : {size_t{1'000}, size}) {
+        Stream stream(config(Format::kCsv));
+        std::string bytes = "\xEF\xBB\xBF\"V1\",V2,unit\n" + rows;
+        std::string& out = seen[piece == size ? 1 : 0];
+        for (; !bytes.empty(); bytes.erase(0, piece)) {
+          const auto got = stream.feed(std::string_view(bytes).substr(0, piece), kNow);
+          out += rows_text(got.batch);
+        }
+        out += rows_text(stream.finish(kNow).batch);
+      }
+      EXPECT_EQ(seen[0], seen[1]) << rows << " in pieces of " << size;
+    }
+}
+
 // Whatever the bytes, and however they are cut: no crash, each row is either good or a fault, and good rows survive.
 TEST(Property, StreamEqualsBodyHoweverItIsCut) {
   Prng prng(7);

@@ -7,6 +7,10 @@
 
 namespace wb::source {
 
+namespace {
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+}
+
 Stream::Stream(ParserConfig config) : parser_(std::move(config)) {
   WB_ASSERT(parser_.config().format != Format::kJson);  // a JSON document has no end before its last byte
 }
@@ -16,19 +20,22 @@ uint64_t Stream::consumed_bytes() const { return consumed_; }
 uint64_t Stream::rows_seen() const { return rows_; }
 std::string_view Stream::csv_header() const { return parser_.impl_->csv.header(); }
 
+bool Stream::at_start() const { return consumed_ == 0 && rows_ == 0 && csv_header().empty(); }
+
 void Stream::restart() { resume("", 0); }
 
 void Stream::resume(std::string_view csv_header, uint64_t rows_before) {
   buffer_.clear();
   start_ = cut_ = scanned_ = 0;
-  in_quotes_ = after_quote_ = skipping_ = false;
+  at_ = At::kCellBegin;
+  skipping_ = false;
   consumed_ = 0;
   rows_ = rows_before;
   parser_.impl_->csv.set_header(csv_header, parser_.impl_->rows);
 }
 
-// Moves cut_ to the end of the last complete row in the buffer. For CSV a newline inside quotes ends no row; a quote
-// opens a cell only at its beginning (or right after a closing quote, where it is an escaped one).
+// Moves cut_ to the end of the last complete row in the buffer. For CSV a newline inside quotes ends no row. What is no
+// row is found by the reader's own rules, and followed by what the reader takes for the next row.
 void Stream::scan() {
   if (parser_.config().format != Format::kCsv) {
     const size_t last = buffer_.rfind('\n');
@@ -36,19 +43,44 @@ void Stream::scan() {
     scanned_ = buffer_.size();
     return;
   }
-  for (; scanned_ < buffer_.size(); ++scanned_) {
+  while (scanned_ < buffer_.size()) {
     const char c = buffer_[scanned_];
-    const bool escaped = std::exchange(after_quote_, false);
-    if (c == '"') {
-      const char before = scanned_ > start_ ? buffer_[scanned_ - 1] : '\n';
-      if (in_quotes_)
-        after_quote_ = true, in_quotes_ = false;
-      else
-        in_quotes_ = before == ',' || before == '\n' || escaped;
-    } else if (c == '\n' && !in_quotes_) {
-      cut_ = scanned_ + 1;
+    const bool ends = c == '\n' && at_ != At::kQuoted;
+    const bool over_long = scanned_ - cut_ >= kRowBytesMax && !ends && c != '\r';
+    if (at_ != At::kFaulty && (over_long || !allowed(at_, c))) {
+      fault();
+      continue;
     }
+    at_ = after(at_, c);
+    ++scanned_;
+    if (ends) cut_ = scanned_;
+    if (scanned_ == kByteOrderMark.size() && cut_ == 0 && at_start() && buffer_.starts_with(kByteOrderMark))
+      at_ = At::kCellBegin;
   }
+}
+
+bool Stream::allowed(At at, char c) {
+  if (at == At::kPlain) return c != '"';
+  if (at == At::kReturn) return c == '\n';
+  return at != At::kClosed || c == '"' || c == ',' || c == '\n' || c == '\r';
+}
+
+Stream::At Stream::after(At at, char c) {
+  if (at == At::kQuoted) return c == '"' ? At::kClosed : at;
+  if (c == '\n') return At::kCellBegin;
+  if (at == At::kFaulty) return at;
+  if (c == '"') return At::kQuoted;  // at the beginning of a cell, or the second of an escaped one
+  if (c == ',') return At::kCellBegin;
+  return at == At::kClosed ? At::kReturn : At::kPlain;
+}
+
+// The reader goes on at the first newline of what is no row, which may lie behind us, inside quotes.
+void Stream::fault() {
+  const size_t newline = buffer_.find('\n', cut_);
+  at_ = At::kFaulty;
+  if (newline >= scanned_) return;
+  cut_ = scanned_ = newline + 1;
+  at_ = At::kCellBegin;
 }
 
 // Nothing complete is in the buffer and it is longer than a row may be.
@@ -56,7 +88,7 @@ void Stream::skip_long_line(ParseOutcome& out) {
   const size_t newline = buffer_.find('\n', start_);
   if (newline != std::string::npos) {  // CSV: an open quote; the reader says so and goes on at the next line
     cut_ = scanned_ = newline + 1;
-    in_quotes_ = after_quote_ = false;
+    at_ = At::kCellBegin;
     return;
   }
   std::string where = "CSV header";
@@ -72,7 +104,7 @@ void Stream::skip_long_line(ParseOutcome& out) {
   consumed_ += buffer_.size() - start_;
   buffer_.clear();
   start_ = cut_ = scanned_ = 0;
-  in_quotes_ = after_quote_ = false;
+  at_ = At::kCellBegin;
   skipping_ = true;
 }
 
@@ -80,8 +112,7 @@ ParseOutcome Stream::take(int64_t now_unix_ms) {
   Parser::Impl& impl = *parser_.impl_;
   const std::string_view ready = std::string_view(buffer_).substr(start_, cut_ - start_);
   impl.rows.begin(now_unix_ms, rows_, impl.guess_rows(ready));
-  const bool at_start = consumed_ == 0 && rows_ == 0 && impl.csv.header().empty();
-  const size_t used = impl.read(ready, at_start ? Part::kFirst : Part::kLater);
+  const size_t used = impl.read(ready, at_start() ? Part::kFirst : Part::kLater);
   rows_ += impl.rows.taken();
   start_ += used;
   consumed_ += used;
@@ -115,7 +146,7 @@ ParseOutcome Stream::feed(std::string_view bytes, int64_t now_unix_ms) {
 
 ParseOutcome Stream::finish(int64_t now_unix_ms) {
   cut_ = scanned_ = buffer_.size();
-  in_quotes_ = after_quote_ = false;
+  at_ = At::kCellBegin;
   return take(now_unix_ms);
 }
 
