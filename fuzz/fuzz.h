@@ -37,8 +37,9 @@ class Feed {
     rest_.remove_prefix(1);
     return value;
   }
-  std::string_view text() {  // two bytes of length, then as much of it as is there
-    const size_t size = std::min<size_t>(number(2), rest_.size());
+  std::string_view text() {                              // two bytes of length, then as much of it as is there
+    const auto wanted = static_cast<size_t>(number(2));  // first: it takes from the rest
+    const size_t size = std::min(wanted, rest_.size());
     const std::string_view out = rest_.substr(0, size);
     rest_.remove_prefix(size);
     return out;
