@@ -42,6 +42,7 @@ std::map<uint64_t, uint64_t> Fleet::readings_at_hub(const SimNode& node, bool ch
       violate("Q2", node.id() + ": a record at the hub does not decode");
       return true;
     }
+    if (record->rule() == static_cast<uint32_t>(Rule::kEvent)) return true;  // no reading
     ++out[reading_of(*record)];
     if (check) check_record(node, *record, last_in[{place.incarnation, place.lane}]);
     return true;
