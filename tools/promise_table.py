@@ -18,7 +18,7 @@ BEGIN = "<!-- evidence: written by script/map from evidence.json, planted-bugs.m
 END = "<!-- end of evidence -->"
 
 _ROW = re.compile(r"^\| ([A-Z]\d) \| (.+?) \| (.*)\|$")
-_ID = re.compile(r"\b([QSRUFKITHLB])(\d)(?:\s*(?:–|-|\.\.)\s*\1(\d))?\b")
+_ID = re.compile(r"\b([QSWRUFKITHLB])(\d)(?:\s*(?:–|-|\.\.)\s*\1(\d))?\b")
 _FOUND = re.compile(r"^\| ((?:[A-Z]\d ?)+) \| (.+) \| (.+) \| (.+) \|$", re.MULTILINE)
 _COMMENT = re.compile(r"(?:^|\s)(?://|#)(.*)$")
 
