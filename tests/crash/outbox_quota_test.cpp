@@ -59,7 +59,8 @@ uint64_t overflow(const Sizes& sizes, const fs::path& folder) {
     used_most = std::max(used_most, opened->store->stats().used_bytes);
     EXPECT_LE(opened->store->stats().file_bytes, kFileBytes);
     std::error_code ignored;
-    EXPECT_LE(fs::file_size(folder / "outbox.db-wal", ignored), 5U << 18);
+    // 1 MiB, after which it is emptied, and the largest commit behind that.
+    EXPECT_LE(fs::file_size(folder / "outbox.db-wal", ignored), 7U << 18);
   }
   return used_most * 100 / kFileBytes;
 }

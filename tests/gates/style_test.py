@@ -6,6 +6,8 @@ from specimen import ROOT, GateTest, main
 
 MAP = "wb_map(core pure USES)\nwb_map(world io USES core)\n"
 HEADER = "#pragma once\n// core: what it is.\nint f();\n"
+EVIDENCE = ("<!-- evidence: written by script/map from evidence.json, planted-bugs.md and found.md -->\n"
+            "<!-- end of evidence -->\n")
 PAGE = "# A\n\n<!-- module table: written by script/map from modules.cmake -->\n<!-- end of module table -->\n\nafter\n"
 
 
@@ -75,7 +77,9 @@ class MapTableTest(GateTest):
         self.assert_red(self.table("--check"), "is stale")
 
     def test_stale_promises(self):
-        page = self.write("docs/operations/promises.md", "| id | promise | checked in |\n| --- | --- | --- |\n| Q3 | once | |\n| Q4 | all | |\n")
+        page = self.write("docs/operations/promises.md", "| id | promise | checked in |\n| --- | --- | --- |\n| Q3 | once | |\n| Q4 | all | |\n\n" + EVIDENCE)
+        self.write("docs/operations/planted-bugs.md", "")
+        self.write("docs/operations/found.md", "")
         self.write("src/core/a_test.cpp", "// Q3: once\nint Q4;\n")
 
         def promises(*arguments):

@@ -262,11 +262,11 @@ class Agents(harness.Case):
     def damage(self):
         """A store that is damaged while it is in use: the agent says so and ends, and dies on the way."""
         for turn, point in enumerate(self.points("damage")):
-            node = Mortal(self.lab, f"damaged-{turn}", "--pipeline", self.lab.pipeline(f"damaged-{turn}.yaml"), "--outbox", "1MiB")
+            node = Mortal(self.lab, f"damaged-{turn}", "--pipeline", self.lab.pipeline(f"damaged-{turn}.yaml"), "--outbox", "4MiB")
             node.begin(f"{point}:1")
             node.wait_answering()
             while not node.status()["records"].get("by_rule", {}).get("all", {}).get("evicted"):
-                node.feed(500)  # a full outbox evicts: it will touch any page of the file
+                node.feed(500)  # a full outbox evicts: it will touch any page of the file, which is larger than the log
             size = os.path.getsize(node.data + "/outbox.db")
             with open(node.data + "/outbox.db", "r+b") as file:
                 file.seek(4096)

@@ -37,6 +37,7 @@ struct RunCommand {
   std::string config;
   NodeFile flags;
   std::string outbox;
+  std::string flash;
   std::string log;
   std::vector<std::string> labels;
 };
@@ -59,6 +60,11 @@ Result<NodeFile> settings_of(const RunCommand& command) {
     if (!bytes.ok()) return bytes.error().within("--outbox");
     node.outbox_bytes = *bytes;
   }
+  if (!command.flash.empty()) {
+    const auto bytes = parse_size_bytes(command.flash);
+    if (!bytes.ok()) return bytes.error().within("--flash-per-day");
+    node.flash_bytes_per_day = *bytes;
+  }
   if (node.data_dir.empty())
     return fail(Code::kInvalid, "no data folder: give --data-dir DIR or a node file with data_dir");
   return node;
@@ -72,6 +78,8 @@ void add_run(CLI::App& app, AgentProbe* probe, int& exit_code) {
   run->add_option("--pipeline", command->flags.pipeline, "pipeline file to run in place of releases");
   run->add_option("--listen-port", command->flags.local_port, "port of the local API (0 = any)");
   run->add_option("--outbox", command->outbox, "hard cap of the outbox, e.g. 16MiB");
+  run->add_option("--flash-per-day", command->flash,
+                  "bytes a day that the flash bears, e.g. 4300MB (the default); 0 = any number");
   run->add_option("--label", command->labels, "key=value, may be repeated");
   run->add_option("--log", command->log, "least level that is logged")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}));

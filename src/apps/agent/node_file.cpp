@@ -36,6 +36,10 @@ const Spec& node_spec() {
                .fallback = "16MiB",
                .min = 1 << 20,
                .max = 1099511627776.0},
+              {.name = "flash_per_day",
+               .type = FieldType::kSize,
+               .summary = "bytes a day that the flash bears, 0 = any number",
+               .fallback = "4300MB"},
               {.name = "free_floor", .type = FieldType::kSize, .summary = "disk space to leave free", .fallback = "0"},
               {.name = "labels", .type = FieldType::kTextMap, .summary = "labels that rollouts select by"},
               {.name = "log",
@@ -62,6 +66,7 @@ Result<NodeFile> load_node_file(const std::string& path) {
   out.local_address = values.text("local_address");
   out.local_port = static_cast<uint16_t>(values.integer("local_port"));
   out.outbox_bytes = values.integer("outbox");
+  out.flash_bytes_per_day = values.integer("flash_per_day");
   out.free_bytes_floor = values.integer("free_floor");
   if (values.has("labels"))
     for (const auto& [key, value] : values.map("labels")) out.labels[key] = value;

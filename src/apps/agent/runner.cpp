@@ -209,6 +209,7 @@ Status Runner::open_store(Prng& prng) {
   };
   if (identity_) config.deploy.trusted_keys = identity_->release_keys;
   config.outbox.bytes_max = static_cast<uint64_t>(node_.outbox_bytes);
+  config.flash_bytes_per_day = static_cast<uint64_t>(node_.flash_bytes_per_day);
   WB_TRY(const auto listed, slots_->list());
   std::vector<deploy::SlotFile> files;
   files.reserve(listed.size());
