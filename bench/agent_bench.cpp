@@ -72,11 +72,13 @@ struct Place {
   std::string folder;
 };
 
-// The agent with its data folder; connected as soon as it says where it listens.
+// The agent with its data folder, on a disk that bears whatever is written; connected as soon as it says where it
+// listens.
 struct Running {
   explicit Running(const Place& place)
-      : process({place.agent, "run", "--data-dir", place.folder, "--pipeline", place.pipeline, "--listen-port", "0"}, 0,
-                place.folder + ".log") {}
+      : process({place.agent, "run", "--data-dir", place.folder, "--pipeline", place.pipeline, "--listen-port", "0",
+                 "--flash-per-day", "0"},
+                0, place.folder + ".log") {}
   Process process;
   uint16_t port = 0;
   std::string token;
