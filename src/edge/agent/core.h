@@ -100,6 +100,8 @@ class Agent::Core {
   void on(agent::DeployEvent&& event);
   void drive_deploy(const deploy::Event& event);
   void perform(deploy::Effect&& effect, std::deque<deploy::Event>& follow_up);
+  deploy::Loaded load_candidate(const wire::Release& release);
+  deploy::Loaded run_release(const wire::Release& release);
   Result<std::unique_ptr<Pipeline>> build(const wire::Release& release);
   Result<std::unique_ptr<Pipeline>> build_local(const LocalPipeline& local);
   void refuse_for_local(const wire::Desired& desired);

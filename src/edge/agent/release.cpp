@@ -60,84 +60,86 @@ Overload(Cases...) -> Overload<Cases...>;
 }  // namespace
 
 void Agent::Core::perform(deploy::Effect&& effect, std::deque<deploy::Event>& follow_up) {
-  std::visit(
-      Overload{
-          [&](deploy::Store&& e) { store(std::move(e.ops), std::nullopt, e.ticket); },
-          [&](deploy::LoadCandidate&& e) {
-            auto built = build(e.release);
-            if (!built.ok()) {
-              follow_up.push_back(deploy::Loaded{e.release.digest, false, built.error().text});
-              return;
-            }
-            candidate_ = std::move(built).value();
-            candidate_digest_ = e.release.digest;
-            candidate_sketch_.Clear();
-            incumbent_sketch_.Clear();
-            shadow_batch_.reset();
-            const bool one_served = candidate_serves_;
-            candidate_serves_ = !running_ || !(running_->input_schema() == candidate_->input_schema());
-            log(agent::Log::Level::kInfo, "release " + e.release.full_name() + " is in probation" +
-                                              (candidate_serves_ ? ", serving" : ", shadowing what runs"));
-            if (candidate_serves_ || one_served) serve_again();
-            follow_up.push_back(deploy::Loaded{e.release.digest, true, {}});
-          },
-          [&](deploy::Promote&& e) {
-            if (!candidate_ || candidate_digest_ != e.digest) return;
-            const bool served = candidate_serves_;
-            running_ = std::move(candidate_);
-            candidate_.reset();
-            candidate_serves_ = false;
-            candidate_digest_.clear();
-            running_sketch_ = std::exchange(candidate_sketch_, {});
-            log(agent::Log::Level::kInfo,
-                "release " + e.digest.substr(0, 12) + " (" + running_->name() + ") is committed");
-            if (!served) serve_again();
-          },
-          [&](deploy::Drop&&) {
-            const bool served = candidate_serves_;
-            candidate_.reset();
-            candidate_serves_ = false;
-            candidate_digest_.clear();
-            candidate_sketch_.Clear();
-            shadow_batch_.reset();
-            if (served) serve_again();
-          },
-          [&](deploy::Run&& e) {
-            auto built = build(e.release);
-            follow_up.push_back(deploy::Loaded{e.release.digest, built.ok(), built.ok() ? "" : built.error().text});
-            if (!built.ok())
-              return log(agent::Log::Level::kError, "release " + e.release.full_name() + ": " + built.error().text);
-            running_ = std::move(built).value();
-            running_sketch_.Clear();
-            // The candidate served while nothing else could. Now it is a shadow, and is measured anew.
-            if (candidate_ && candidate_serves_ && running_->input_schema() == candidate_->input_schema()) {
-              candidate_serves_ = false;
-              candidate_sketch_.Clear();
-              incumbent_sketch_.Clear();
-            }
-            log(agent::Log::Level::kInfo, "running release " + e.release.full_name());
-            serve_again();
-          },
-          [&](deploy::EnterSafeMode&& e) {
-            log(agent::Log::Level::kError, "safe mode: " + e.text);
-            tell(NodeEvent::kSafeMode, "", "", e.text);
-            if (!running_) return;
-            running_.reset();
-            serve_again();
-          },
-          [&](deploy::WentBack&& e) {
-            log(agent::Log::Level::kWarning, "went back to release " + e.name + ": " + e.text);
-            tell(NodeEvent::kWentBack, e.digest, e.name, e.text);
-          },
-          [&](deploy::Refused&& e) {
-            tell(NodeEvent::kRefused, e.digest, e.release, e.code + ": " + e.text);
-            log(agent::Log::Level::kWarning, "release " + e.release + " is refused here (" + e.code + "): " + e.text +
-                                                 "; this node goes on with " +
-                                                 (running_ ? "what it runs" : "nothing to run"));
-          },
-          [&](auto&& io) { effects_.push_back(std::forward<decltype(io)>(io)); },
-      },
-      std::move(effect));
+  std::visit(Overload{
+                 [&](deploy::Store&& e) { store(std::move(e.ops), std::nullopt, e.ticket); },
+                 [&](deploy::LoadCandidate&& e) { follow_up.push_back(load_candidate(e.release)); },
+                 [&](deploy::Promote&& e) {
+                   if (!candidate_ || candidate_digest_ != e.digest) return;
+                   const bool served = candidate_serves_;
+                   running_ = std::move(candidate_);
+                   candidate_.reset();
+                   candidate_serves_ = false;
+                   candidate_digest_.clear();
+                   running_sketch_ = std::exchange(candidate_sketch_, {});
+                   log(agent::Log::Level::kInfo,
+                       "release " + e.digest.substr(0, 12) + " (" + running_->name() + ") is committed");
+                   if (!served) serve_again();
+                 },
+                 [&](deploy::Drop&&) {
+                   const bool served = candidate_serves_;
+                   candidate_.reset();
+                   candidate_serves_ = false;
+                   candidate_digest_.clear();
+                   candidate_sketch_.Clear();
+                   shadow_batch_.reset();
+                   if (served) serve_again();
+                 },
+                 [&](deploy::Run&& e) { follow_up.push_back(run_release(e.release)); },
+                 [&](deploy::EnterSafeMode&& e) {
+                   log(agent::Log::Level::kError, "safe mode: " + e.text);
+                   tell(NodeEvent::kSafeMode, "", "", e.text);
+                   if (!running_) return;
+                   running_.reset();
+                   serve_again();
+                 },
+                 [&](deploy::WentBack&& e) {
+                   log(agent::Log::Level::kWarning, "went back to release " + e.name + ": " + e.text);
+                   tell(NodeEvent::kWentBack, e.digest, e.name, e.text);
+                 },
+                 [&](deploy::Refused&& e) {
+                   tell(NodeEvent::kRefused, e.digest, e.release, e.code + ": " + e.text);
+                   log(agent::Log::Level::kWarning, "release " + e.release + " is refused here (" + e.code +
+                                                        "): " + e.text + "; this node goes on with " +
+                                                        (running_ ? "what it runs" : "nothing to run"));
+                 },
+                 [&](auto&& io) { effects_.push_back(std::forward<decltype(io)>(io)); },
+             },
+             std::move(effect));
+}
+
+deploy::Loaded Agent::Core::load_candidate(const wire::Release& release) {
+  auto built = build(release);
+  if (!built.ok()) return {release.digest, false, built.error().text};
+  candidate_ = std::move(built).value();
+  candidate_digest_ = release.digest;
+  candidate_sketch_.Clear();
+  incumbent_sketch_.Clear();
+  shadow_batch_.reset();
+  const bool one_served = candidate_serves_;
+  candidate_serves_ = !running_ || !(running_->input_schema() == candidate_->input_schema());
+  log(agent::Log::Level::kInfo, "release " + release.full_name() + " is in probation" +
+                                    (candidate_serves_ ? ", serving" : ", shadowing what runs"));
+  if (candidate_serves_ || one_served) serve_again();
+  return {release.digest, true, {}};
+}
+
+deploy::Loaded Agent::Core::run_release(const wire::Release& release) {
+  auto built = build(release);
+  if (!built.ok()) {
+    log(agent::Log::Level::kError, "release " + release.full_name() + ": " + built.error().text);
+    return {release.digest, false, built.error().text};
+  }
+  running_ = std::move(built).value();
+  running_sketch_.Clear();
+  // The candidate served while nothing else could. Now it is a shadow, and is measured anew.
+  if (candidate_ && candidate_serves_ && running_->input_schema() == candidate_->input_schema()) {
+    candidate_serves_ = false;
+    candidate_sketch_.Clear();
+    incumbent_sketch_.Clear();
+  }
+  log(agent::Log::Level::kInfo, "running release " + release.full_name());
+  serve_again();
+  return {release.digest, true, {}};
 }
 
 Result<std::unique_ptr<Pipeline>> Agent::Core::build(const wire::Release& release) {
