@@ -118,6 +118,7 @@ class Config(harness.Case):
         data = f"data_dir: {self.lab.path('n')}\n"
         self.node_file(data + "lables: {site: lyon}\n", "FILE:2:1: ", "'lables'", "did you mean 'labels'?")
         self.node_file(data + "outbox: 5 parsecs\n", "FILE:2:9: ", "outbox")
+        self.node_file(data + "flash_per_day: often\n", "FILE:2:16: ", "flash_per_day")
         self.node_file(data + "log: lots\n", "FILE:2:6: ", "log")
         self.node_file("pipeline: x.yaml\n", "data_dir")
         self.node_file(data + "a: [\n", "FILE:")
@@ -137,6 +138,7 @@ class Config(harness.Case):
     def test_bad_flags(self):
         node = ["--data-dir", self.lab.path("node"), "--pipeline", write(self.lab.path("good.yaml"), GOOD)]
         self.assertIn("--outbox", self.lab.run(BIN + "/waybill-agent", "run", *node, "--outbox", "plenty", code=78).text)
+        self.assertIn("--flash-per-day", self.lab.run(BIN + "/waybill-agent", "run", *node, "--flash-per-day", "-1", code=78).text)
         self.assertIn("1MiB", self.lab.run(BIN + "/waybill-agent", "run", *node, "--outbox", "10KiB", code=78).text)
         self.lab.run(BIN + "/waybill-agent", "run", "--unknown-flag", code=2)
 

@@ -44,13 +44,16 @@ class Disk(harness.Case):
             self.assertTrue(node.feed())
         return node
 
+    def all_arrived(self, node, hub):
+        node.settle()
+        check_records(self.tally, [node], hub)
+        self.assertEqual(self.tally.violations, [])
+
     def recovers(self, node, hub):
         wait("200 again", node.feed)
         self.assertEqual(node.status()["store"]["error"], "")
         node.process.kill()
-        node.settle()
-        check_records(self.tally, [node], hub)
-        self.assertEqual(self.tally.violations, [])
+        self.all_arrived(node, hub)
 
     def test_agent_without_a_byte(self):
         hub, disk = self.lab.hub(), self.disk("agent-bytes")
@@ -114,9 +117,7 @@ class Disk(harness.Case):
         wait("a renewed certificate", lambda: harness.read(node.data + "/identity/identity") != before, 60)
         node.process.kill()
         disk.free()
-        node.settle()
-        check_records(self.tally, [node], hub)
-        self.assertEqual(self.tally.violations, [])
+        self.all_arrived(node, hub)
 
     def test_agent_without_an_inode(self):
         hub, disk = self.lab.hub(), self.disk("agent-inodes")
@@ -188,9 +189,7 @@ class Disk(harness.Case):
         wait("the second release", lambda: runs(2), 120)
         wait("the hub to know", lambda: hub.node("node")["reported"]["running_name"] == "e2e@2", 60)
         node.process.kill()
-        node.settle()
-        check_records(self.tally, [node], hub)
-        self.assertEqual(self.tally.violations, [])
+        self.all_arrived(node, hub)
 
 
 if __name__ == "__main__":

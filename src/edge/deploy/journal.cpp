@@ -11,7 +11,7 @@ namespace wb::deploy {
 namespace {
 
 constexpr char kVersion = 1;
-constexpr char kCandidateVersion = 2;  // since 0.2; 1 has no late stops
+constexpr char kCandidateVersion = 2;  // 1 has no late stops, and is still read
 constexpr std::string_view kPrefix = "deploy/";
 constexpr std::string_view kDesired = "deploy/desired";
 constexpr std::string_view kCommitted = "deploy/committed";

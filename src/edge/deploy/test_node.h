@@ -44,8 +44,8 @@ class TestNode {
   uint64_t effects_count = 0;
   uint64_t boots = 0;
   std::map<std::string, uint64_t> loads;
-  std::vector<std::string> refusals;
-  std::vector<std::string> went_back;  // told to the log: "pump@2 DEPLOY_REJECTED/…"
+  std::vector<std::string> refusals;   // told: "pump@2 DEPLOY_REJECTED/…"
+  std::vector<std::string> went_back;  // told: the release that runs again, "pump@1"
   std::string running;
   bool safe_mode = false;
   uint64_t fetched_bytes = 0;

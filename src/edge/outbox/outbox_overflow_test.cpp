@@ -31,6 +31,14 @@ Drained drain(Outbox& box, Disk& disk) {
   return out;
 }
 
+void add_bulk(Outbox& box, Disk& disk, int count) {
+  std::vector<Offer> offers;
+  std::vector<StoreOp> ops;
+  for (int i = 0; i < count; ++i) offers.push_back(make_offer(Lane::kBulk, "r", (i % 50) / 50.0));
+  (void)box.offer({}, std::move(offers), ops);
+  disk.apply(ops);
+}
+
 uint64_t evicted_of(const View& view, Lane lane) { return view.lanes[static_cast<size_t>(lane) - 1].evicted; }
 
 TEST(OutboxOverflow, DeadLettersGoFirstCriticalLast) {  // Q8
@@ -102,16 +110,9 @@ TEST(OutboxOverflow, EvictedAndLostAreToldApart) {  // Q4
   Disk disk;
   const Config config{.bytes_max = kBytesMin, .entries_max = 64};
   Outbox box = disk.open(config).outbox;
-  std::vector<StoreOp> ops;
-  const auto add = [&](int count) {
-    std::vector<Offer> offers;
-    for (int i = 0; i < count; ++i) offers.push_back(make_offer(Lane::kBulk, "r", (i % 50) / 50.0));
-    (void)box.offer({}, std::move(offers), ops);
-    disk.apply(ops);
-  };
-  add(74);
+  add_bulk(box, disk, 74);
   EXPECT_EQ(drain(box, disk).evicted_count, 10U);
-  add(10);
+  add_bulk(box, disk, 10);
   disk.rows.erase({NodeTable::kRecords, record_key(Lane::kBulk, 80)});
   box = disk.open(config).outbox;
   const Drained second = drain(box, disk);
@@ -126,19 +127,13 @@ TEST(OutboxOverflow, ALossThatWasToldStaysALoss) {  // Q4
   const Config config{.bytes_max = kBytesMin, .entries_max = 64};
   Outbox box = disk.open(config).outbox;
   std::vector<StoreOp> ops;
-  const auto add = [&](int count) {
-    std::vector<Offer> offers;
-    for (int i = 0; i < count; ++i) offers.push_back(make_offer(Lane::kBulk, "r", (i % 50) / 50.0));
-    (void)box.offer({}, std::move(offers), ops);
-    disk.apply(ops);
-  };
-  add(8);
+  add_bulk(box, disk, 8);
   disk.rows.erase({NodeTable::kRecords, record_key(Lane::kBulk, 3)});
   box = disk.open(config).outbox;
   const Plan first = box.plan({}, {}, ops);
   disk.apply(ops);
   ASSERT_EQ(first.lanes[0].lost_count, 1U);
-  add(70);
+  add_bulk(box, disk, 70);
   ASSERT_GT(evicted_of(box.view({}), Lane::kBulk), 0U);
   for (const bool crashed : {false, true}) {
     if (crashed) box = disk.open(config).outbox;
