@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -201,6 +202,21 @@ bool carve_page(const PagedFile& file, std::string_view page, size_t at, const s
 }
 
 }  // namespace
+
+bool first_page_reads(const std::string& path) {
+  constexpr int kTriesMax = 3;  // a healthy file is not set aside because one read failed
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return true;  // that says its own error
+  std::array<char, kPage> page{};
+  ssize_t got = -1;
+  for (int i = 0; i < kTriesMax && got < 0; ++i) {
+    errno = 0;
+    got = ::pread(fd, page.data(), page.size(), 0);
+    if (got < 0 && errno != EIO) got = 0;
+  }
+  ::close(fd);
+  return got >= 0;
+}
 
 // A log whose head is zeros is kept for its disk space alone (NodeDb::checkpoint).
 bool log_holds_pages(const std::string& path) {

@@ -17,6 +17,9 @@ namespace wb::world {
 // Calls `take` with every intact row of `path`, in no order, some perhaps more than once; it returns false to end.
 void carve_rows(const std::string& path, const std::function<bool(StoreOp row)>& take);
 
+// Whether the file's first page can be read, by one of a few tries. Without it nothing of the file can be.
+bool first_page_reads(const std::string& path);
+
 // Whether a log beside `path` may have newer pages than the file.
 bool log_holds_pages(const std::string& path);
 

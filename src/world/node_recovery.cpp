@@ -140,7 +140,8 @@ Result<NodeFile> open_node_file(const std::string& folder, const NodeDb::Limits&
   WB_TRY(std::string aside, finish_earlier(names, damaged_kept));
   std::error_code ignored;
   const auto size = exists(names.db) ? fs::file_size(names.db, ignored) : 0;
-  const bool readable = !ignored && size <= limits.file_bytes_max * kAbsurdFactor;
+  const bool readable =
+      !ignored && size <= limits.file_bytes_max * kAbsurdFactor && (size == 0 || first_page_reads(names.db));
   if (readable && !exists(names.suspect) && !header_is_damaged(names.db)) {
     if (!exists(names.db)) remove_quietly(names.db + "-wal");  // a log without its file is nobody's
     auto file = open_whole(names, limits);

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sqlite3.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -28,7 +29,23 @@ int sync_or_fail(long call, int fd) {
   errno = EIO;
   return -1;
 }
+ino_t unreadable_file = 0;  // its first page cannot be read; 0 = none
+bool is_unreadable(int fd, off_t at) {
+  struct stat info {};
+  return unreadable_file != 0 && at < 4'096 && ::fstat(fd, &info) == 0 && info.st_ino == unreadable_file;
+}
+ssize_t read_or_fail(int fd, void* out, size_t size, off_t at) {
+  if (!is_unreadable(fd, at)) return syscall(SYS_pread64, fd, out, size, at);
+  errno = EIO;
+  return -1;
+}
 }  // namespace
+extern "C" __attribute__((visibility("default"))) ssize_t pread(int fd, void* out, size_t size, off_t at) {
+  return read_or_fail(fd, out, size, at);
+}
+extern "C" __attribute__((visibility("default"))) ssize_t pread64(int fd, void* out, size_t size, off_t at) {
+  return read_or_fail(fd, out, size, at);
+}
 // SQLite's syncs come through here: the executable's symbols go before libc's.
 extern "C" __attribute__((visibility("default"))) int fdatasync(int fd) { return sync_or_fail(SYS_fdatasync, fd); }
 extern "C" __attribute__((visibility("default"))) int fsync(int fd) { return sync_or_fail(SYS_fsync, fd); }
@@ -591,6 +608,27 @@ TEST(NodeStore, DamageThatOnlyAWriteWouldMeetIsFoundAtTheStart) {  // Q5: no loo
   ASSERT_TRUE(session.store);
   EXPECT_EQ(session.records(), 10U);
   for (uint64_t i = 1'000; i < 1'040; ++i) ASSERT_TRUE(session.write({put(2, i, 1'000)})) << session.last_error.text;
+}
+
+// A sector that can never be read again: the file is set aside, and what was in it is called damaged.
+TEST(NodeStore, AFirstPageThatCannotBeReadEndsNoStart) {  // Q5
+  Folder folder;
+  fill(folder, 20);
+  struct stat info {};
+  ASSERT_EQ(::stat(folder.db().c_str(), &info), 0);
+  unreadable_file = info.st_ino;
+  {
+    Session session(in(folder));
+    unreadable_file = 0;
+    ASSERT_TRUE(session.store) << session.error->text;
+    EXPECT_NE(session.set_aside, "");
+    EXPECT_EQ(session.records(), 0U);
+    EXPECT_GT(session.found.damaged_rows_count, 0U);
+    EXPECT_TRUE(session.write({put(2, 1)}));
+  }
+  Session again(in(folder));
+  EXPECT_EQ(again.set_aside, "");
+  EXPECT_EQ(again.records(), 1U);
 }
 
 TEST(NodeStore, KeepsTheNewestTwoDamagedFiles) {
