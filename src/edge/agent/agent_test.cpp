@@ -374,5 +374,62 @@ TEST_F(AgentTest, WithoutAHubThereIsNoContact) {
   EXPECT_EQ(alone.view().counters.offline_ms(), 0U);
 }
 
+// A request names at most 64 schemas: more of them go with several.
+TEST_F(AgentTest, MoreSchemasThanOneRequestMayNameAreDivided) {
+  power_cut();
+  rows.clear();
+  std::vector<outbox::Offer> offers;
+  auto opened = outbox::Outbox::open(config.outbox, {}, {}).value();
+  std::vector<StoreOp> ops = std::move(opened.ops);
+  for (int i = 0; i < 150; ++i) {
+    const Schema schema{{{"column" + std::to_string(i), ColumnType::kNumber}}};
+    wire::RecordUp record;
+    record.set_pipeline("pump");
+    record.set_schema(schema.id());
+    record.set_inclusion_probability(1);
+    record.add_numbers(i);
+    outbox::Offer offer;
+    offer.record = wire::encode(record);
+    offers.push_back(std::move(offer));
+    ops.push_back(StoreOp{NodeTable::kState, "schema/" + schema.id(), wire::encode(wire::to_wire(schema)), false});
+  }
+  opened.outbox.offer({}, std::move(offers), ops);
+  for (const StoreOp& op : ops) rows[{op.table, op.key}] = op.value;
+  rows[{NodeTable::kState, "agent/boot"}] = std::string("\0\0\0\0\0\0\0\1", 8);
+  rows[{NodeTable::kState, "agent/budget"}] = std::string(8, '\x7f');
+  boot();
+  settle();
+  drain();
+  EXPECT_EQ(effects.size(), 150U);
+  EXPECT_EQ(view().counters.lost(), 0U);
+  for (const wire::ExchangeRequest& request : requests) {
+    EXPECT_LE(request.schemas_size(), 64);
+    std::set<std::string> known;
+    for (const wire::SchemaDef& schema : request.schemas()) known.insert(schema.id());
+    for (const wire::StreamUp& stream : request.streams())
+      for (const wire::RecordUp& record : stream.records()) EXPECT_TRUE(known.contains(record.schema()));
+  }
+  expect_exact();
+}
+
+TEST_F(AgentTest, SchemasAreKeptWithinABound) {  // Q8
+  power_cut();
+  for (int i = 0; i < 60; ++i) {
+    Schema schema;
+    for (int column = 0; column < 100; ++column)
+      schema.fields.push_back({std::string(40, 'c') + std::to_string(i * 100 + column), ColumnType::kNumber});
+    rows[{NodeTable::kState, "schema/" + schema.id()}] = wire::encode(wire::to_wire(schema));
+  }
+  boot();
+  settle();
+  send(1, {11});
+  settle();
+  size_t bytes = 0;
+  for (const auto& [key, value] : rows)
+    if (key.first == NodeTable::kState && key.second.starts_with("schema/")) bytes += value.size();
+  EXPECT_LE(bytes, 96U << 10);
+  EXPECT_GT(bytes, 80U << 10);
+}
+
 }  // namespace
 }  // namespace wb

@@ -84,6 +84,7 @@ class Agent::Core {
   void on(agent::ExchangeFailed&& failed);
   void drive_sync(const sync::Event& event);
   void prepare(const sync::SendExchange& wanted);
+  void plan_records(uint32_t records_max);
   void proceed();  // with the exchange that waits for a ticket
   void send(const std::vector<sync::StreamPartView>& parts);
   void tell_waiting();
@@ -93,6 +94,7 @@ class Agent::Core {
   void count_offline();
   void give_back(const outbox::Plan& plan);
   void drop_records_from_outgoing();
+  bool fits_schemas(const wire::ExchangeRequest& request);
   void new_incarnation();
   void online(bool now_online);
 
@@ -141,7 +143,8 @@ class Agent::Core {
   wire::ScoreSketch candidate_sketch_;
   wire::ScoreSketch incumbent_sketch_;              // of the running release, since the candidate was loaded
   std::map<std::string, wire::SchemaDef> schemas_;  // of records that may wait
-  static constexpr size_t kSchemasMax = limits::kSchemasPerExchangeMax;
+  static constexpr size_t kSchemasMax = 4 * limits::kSchemasPerExchangeMax;
+  static constexpr size_t kSchemasBytesMax = 96U << 10;  // the file's quota leaves room for so many (Q8)
 
   // the store
   std::deque<Pending> pending_;

@@ -111,11 +111,15 @@ void Agent::Core::note_schema(std::vector<StoreOp>& ops) {
   if (serves == nullptr) return;
   const std::string id = serves->record_schema().id();
   if (schemas_.contains(id)) return;
-  if (schemas_.size() >= kSchemasMax) {
+  wire::SchemaDef added = wire::to_wire(serves->record_schema());
+  size_t bytes = added.ByteSizeLong();
+  for (const auto& [known, schema] : schemas_) bytes += schema.ByteSizeLong();
+  while (!schemas_.empty() && (schemas_.size() >= kSchemasMax || bytes > kSchemasBytesMax)) {
+    bytes -= schemas_.begin()->second.ByteSizeLong();
     ops.push_back(StoreOp{NodeTable::kState, "schema/" + schemas_.begin()->first, {}, true});
     schemas_.erase(schemas_.begin());
   }
-  schemas_[id] = wire::to_wire(serves->record_schema());
+  schemas_[id] = std::move(added);
   ops.push_back(StoreOp{NodeTable::kState, "schema/" + id, wire::encode(schemas_[id]), false});
 }
 

@@ -31,13 +31,16 @@ void Agent::Core::prepare(const sync::SendExchange& wanted) {
   outgoing_->wanted = wanted;
   outgoing_->ticket = identity_ticket_;
   if (planted(Bug::kStoreFailureStopsControl) && store_failing_) return;
-  if (wanted.record_bytes_max > 0 && !store_failing_ && pending_.size() < agent::kPendingStoresMax) {
-    std::vector<StoreOp> ops;
-    outgoing_->plan = outbox_.plan(now_.mono, {wanted.record_bytes_max, limits::kRecordsPerExchangeMax / 4}, ops);
-    if (!outgoing_->plan.empty()) outgoing_->ticket = std::max(identity_ticket_, opening_ticket_);
-    if (!ops.empty()) outgoing_->ticket = store(std::move(ops));
-  }
+  if (wanted.record_bytes_max > 0 && !store_failing_ && pending_.size() < agent::kPendingStoresMax)
+    plan_records(limits::kRecordsPerExchangeMax / 4);
   proceed();
+}
+
+void Agent::Core::plan_records(uint32_t records_max) {
+  std::vector<StoreOp> ops;
+  outgoing_->plan = outbox_.plan(now_.mono, {outgoing_->wanted.record_bytes_max, records_max}, ops);
+  if (!outgoing_->plan.empty()) outgoing_->ticket = std::max(identity_ticket_, opening_ticket_);
+  if (!ops.empty()) outgoing_->ticket = store(std::move(ops));
 }
 
 // The plan's bytes never left this device: they are the day's to spend again (B2).
@@ -101,6 +104,7 @@ void Agent::Core::send(const std::vector<sync::StreamPartView>& parts) {
   wire::ExchangeRequest request = request_head();
   request.set_long_poll_ms(parts.empty() ? outgoing_->wanted.long_poll_ms : 0);
   const std::vector<sync::Unreadable> unreadable = sync::build_streams(parts, request);
+  if (!fits_schemas(request)) return;
   if (!unreadable.empty()) {
     std::vector<StoreOp> ops;
     for (const sync::Unreadable& record : unreadable) outbox_.lost(record.lane, record.seq, ops);
@@ -116,6 +120,25 @@ void Agent::Core::send(const std::vector<sync::StreamPartView>& parts) {
   outgoing_->sent = true;
   effects_.push_back(agent::SendExchange{outgoing_->wanted.id, wire::encode(request),
                                          int64_t{request.long_poll_ms()} + outgoing_->wanted.answer_timeout_ms});
+}
+
+// A request names at most so many schemas. If its records have more, a shorter one is planned in its place.
+bool Agent::Core::fits_schemas(const wire::ExchangeRequest& request) {
+  std::set<std::string> named;
+  uint32_t records = 0;
+  for (const wire::StreamUp& stream : request.streams())
+    for (const wire::RecordUp& record : stream.records()) {
+      if (!named.contains(record.schema()) && named.size() == limits::kSchemasPerExchangeMax) {
+        give_back(std::exchange(outgoing_->plan, {}));
+        outgoing_->record_bytes = outgoing_->load_id = 0;
+        plan_records(records);
+        proceed();
+        return false;
+      }
+      named.insert(record.schema());
+      ++records;
+    }
+  return true;
 }
 
 wire::ExchangeRequest Agent::Core::request_head() const {
