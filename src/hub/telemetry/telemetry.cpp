@@ -1,6 +1,7 @@
 #include "hub/telemetry/telemetry.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/age.h"
 #include "base/typed_rows.h"
@@ -8,10 +9,17 @@
 namespace wb::hub {
 namespace {
 
+constexpr double kWeightMax = 1e300;  // is a number in JSON, which infinity is not
+
+// What a node reports is its own claim, up to 2^64 - 1: a sum stays there. Wrapped, one node could make a fleet of many
+// losses look like one of none.
+uint64_t plus(uint64_t a, uint64_t b) { return a + b >= a ? a + b : UINT64_MAX; }
+double plus(double a, double b) { return std::isfinite(b) && b > 0 ? std::min(a + b, kWeightMax) : a; }
+
 template <class Field>
 void add_bins(Field& into, const Field& from) {
   while (into.size() < from.size()) into.Add(0);
-  for (int i = 0; i < from.size(); ++i) into.Set(i, into.Get(i) + from.Get(i));
+  for (int i = 0; i < from.size(); ++i) into.Set(i, plus(into.Get(i), from.Get(i)));
 }
 
 // Of a report, what changes by itself while nothing happens.
@@ -51,8 +59,8 @@ void merge(wire::ScoreSketch& into, const wire::ScoreSketch& from) {
   add_bins(*into.mutable_confidence_bins(), from.confidence_bins());
   add_bins(*into.mutable_latency_bins_us(), from.latency_bins_us());
   add_bins(*into.mutable_novelty_bins(), from.novelty_bins());
-  into.set_records(into.records() + from.records());
-  into.set_errors(into.errors() + from.errors());
+  into.set_records(plus(into.records(), from.records()));
+  into.set_errors(plus(into.errors(), from.errors()));
   for (int i = 0; i < std::min(from.labels_size(), from.label_counts_size()); ++i) {
     const auto found = std::find(into.labels().begin(), into.labels().end(), from.labels(i));
     const int at = static_cast<int>(found - into.labels().begin());
@@ -61,27 +69,27 @@ void merge(wire::ScoreSketch& into, const wire::ScoreSketch& from) {
       into.add_labels(from.labels(i));
       into.add_label_counts(0);
     }
-    into.set_label_counts(at, into.label_counts(at) + from.label_counts(i));
+    into.set_label_counts(at, plus(into.label_counts(at), from.label_counts(i)));
   }
 }
 
 void merge(wire::Counters& into, const wire::Counters& from) {
-  into.set_records_in(into.records_in() + from.records_in());
-  into.set_records_rejected(into.records_rejected() + from.records_rejected());
-  into.set_records_filtered(into.records_filtered() + from.records_filtered());
-  into.set_records_scored(into.records_scored() + from.records_scored());
-  into.set_records_not_sent(into.records_not_sent() + from.records_not_sent());
-  into.set_outbox_records(into.outbox_records() + from.outbox_records());
-  into.set_outbox_bytes(into.outbox_bytes() + from.outbox_bytes());
+  into.set_records_in(plus(into.records_in(), from.records_in()));
+  into.set_records_rejected(plus(into.records_rejected(), from.records_rejected()));
+  into.set_records_filtered(plus(into.records_filtered(), from.records_filtered()));
+  into.set_records_scored(plus(into.records_scored(), from.records_scored()));
+  into.set_records_not_sent(plus(into.records_not_sent(), from.records_not_sent()));
+  into.set_outbox_records(plus(into.outbox_records(), from.outbox_records()));
+  into.set_outbox_bytes(plus(into.outbox_bytes(), from.outbox_bytes()));
   into.set_oldest_waiting_ms(std::max<uint64_t>(into.oldest_waiting_ms(), from.oldest_waiting_ms()));
-  into.set_bytes_up(into.bytes_up() + from.bytes_up());
-  into.set_bytes_seen(into.bytes_seen() + from.bytes_seen());
-  into.set_lost(into.lost() + from.lost());
-  into.set_actions(into.actions() + from.actions());
-  into.set_boots(into.boots() + from.boots());
-  into.set_offline_ms(into.offline_ms() + from.offline_ms());
-  into.set_dead_letters(into.dead_letters() + from.dead_letters());
-  into.set_damaged_rows(into.damaged_rows() + from.damaged_rows());
+  into.set_bytes_up(plus(into.bytes_up(), from.bytes_up()));
+  into.set_bytes_seen(plus(into.bytes_seen(), from.bytes_seen()));
+  into.set_lost(plus(into.lost(), from.lost()));
+  into.set_actions(plus(into.actions(), from.actions()));
+  into.set_boots(plus(into.boots(), from.boots()));
+  into.set_offline_ms(plus(into.offline_ms(), from.offline_ms()));
+  into.set_dead_letters(plus(into.dead_letters(), from.dead_letters()));
+  into.set_damaged_rows(plus(into.damaged_rows(), from.damaged_rows()));
   for (const wire::RuleCount& rule : from.rules()) {
     const auto found = std::find_if(into.mutable_rules()->begin(), into.mutable_rules()->end(),
                                     [&](const wire::RuleCount& known) { return known.rule() == rule.rule(); });
@@ -91,10 +99,10 @@ void merge(wire::Counters& into, const wire::Counters& from) {
       sum = into.add_rules();
       sum->set_rule(rule.rule());
     }
-    sum->set_selected(sum->selected() + rule.selected());
-    sum->set_uploaded(sum->uploaded() + rule.uploaded());
-    sum->set_evicted(sum->evicted() + rule.evicted());
-    sum->set_evicted_weight(sum->evicted_weight() + rule.evicted_weight());
+    sum->set_selected(plus(sum->selected(), rule.selected()));
+    sum->set_uploaded(plus(sum->uploaded(), rule.uploaded()));
+    sum->set_evicted(plus(sum->evicted(), rule.evicted()));
+    sum->set_evicted_weight(plus(sum->evicted_weight(), rule.evicted_weight()));
   }
 }
 

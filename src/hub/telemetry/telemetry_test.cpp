@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "base/memory_rows.h"
 
 namespace wb::hub {
@@ -42,6 +44,48 @@ TEST(Telemetry, TheFleetIsSummedWithItsAgeAndCoverage) {
   EXPECT_EQ(release.sketch.confidence_bins(0), 2U);
   EXPECT_EQ(release.sketch.labels_size(), 2);
   EXPECT_EQ(release.sketch.label_counts(0) + release.sketch.label_counts(1), 15U);
+}
+
+// A node may say anything of itself; it must not make the sums over the others smaller.
+TEST(Telemetry, WhatOneNodeClaimsWrapsNoSum) {
+  wire::ExchangeRequest hostile = report("a", UINT64_MAX);
+  wire::Counters& counters = *hostile.mutable_counters();
+  for (const auto set :
+       {&wire::Counters::set_records_rejected, &wire::Counters::set_records_filtered,
+        &wire::Counters::set_records_scored, &wire::Counters::set_records_not_sent, &wire::Counters::set_outbox_records,
+        &wire::Counters::set_outbox_bytes, &wire::Counters::set_bytes_up, &wire::Counters::set_bytes_seen,
+        &wire::Counters::set_lost, &wire::Counters::set_actions, &wire::Counters::set_boots,
+        &wire::Counters::set_offline_ms, &wire::Counters::set_dead_letters, &wire::Counters::set_damaged_rows})
+    (counters.*set)(UINT64_MAX);
+  wire::RuleCount& rule = *counters.mutable_rules(0);
+  rule.set_selected(UINT64_MAX);
+  rule.set_evicted(UINT64_MAX);
+  rule.set_evicted_weight(std::numeric_limits<double>::infinity());
+  wire::ScoreSketch& sketch = *hostile.mutable_reported()->mutable_running_sketch();
+  sketch.set_confidence_bins(0, UINT64_MAX);
+  sketch.set_errors(UINT64_MAX);
+
+  wire::Counters sums;
+  wire::ScoreSketch scores;
+  for (int i = 0; i < 2; ++i) {
+    merge(sums, hostile.counters());
+    merge(scores, hostile.reported().running_sketch());
+  }
+  for (const auto get :
+       {&wire::Counters::records_in, &wire::Counters::records_rejected, &wire::Counters::records_filtered,
+        &wire::Counters::records_scored, &wire::Counters::records_not_sent, &wire::Counters::outbox_records,
+        &wire::Counters::outbox_bytes, &wire::Counters::bytes_up, &wire::Counters::bytes_seen, &wire::Counters::lost,
+        &wire::Counters::actions, &wire::Counters::boots, &wire::Counters::offline_ms, &wire::Counters::dead_letters,
+        &wire::Counters::damaged_rows})
+    EXPECT_EQ((sums.*get)(), UINT64_MAX);
+  EXPECT_EQ(sums.rules(0).selected(), UINT64_MAX);
+  EXPECT_EQ(sums.rules(0).uploaded(), UINT64_MAX);
+  EXPECT_EQ(sums.rules(0).evicted(), UINT64_MAX);
+  EXPECT_EQ(sums.rules(0).evicted_weight(), 0);
+  EXPECT_EQ(scores.records(), UINT64_MAX);
+  EXPECT_EQ(scores.errors(), UINT64_MAX);
+  EXPECT_EQ(scores.confidence_bins(0), UINT64_MAX);
+  EXPECT_EQ(scores.label_counts(0), UINT64_MAX);
 }
 
 TEST(Telemetry, AnUnchangedReportIsWrittenSeldom) {
