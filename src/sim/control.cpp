@@ -42,10 +42,12 @@ void Fleet::end_transaction(bool committed) {
     hub_->forget_wakes();
   }
   for (const Call& call : std::exchange(calls_, {})) {
-    if (committed)
+    if (committed) {
       call.done();
-    else
-      call.node->refuse(call.life, call.id, prng_.chance(500'000) ? 2'000 : 0);
+      continue;
+    }
+    call.node->last_at_hub_ = 0;
+    call.node->refuse(call.life, call.id, prng_.chance(500'000) ? 2'000 : 0);
   }
   if (committed) wake_held();
 }
@@ -56,6 +58,7 @@ void Fleet::restart_hub() {
   if (in_transaction_) rows_.rollback();
   in_transaction_ = false;
   const auto cut = [this](const auto& waiting) {
+    waiting.node->last_at_hub_ = 0;  // what was not committed was not said
     clock_.in_ms(5, [node = waiting.node, life = waiting.life, id = waiting.id] {
       if (node->life_ == life)
         node->failed_exchange(id, fail(Code::kUnavailable, "connection reset"), 0, agent::ExchangeFailed::Got::kSent);
@@ -94,14 +97,14 @@ void Fleet::at_hub(SimNode& node, uint64_t life, uint64_t id, const Bytes& bytes
   check_admission(node, exposure);
   if (exposure_of(node) != exposure && hits(prng_, faults_.meddle_per_million))
     clock_.in_ms(draw_ms(prng_, 5'000), [this] { meddle(); });
-  // H2: the same request at once again is answered with the same acks.
+  // H2: the same request at once again is answered with the same acks; that its records were not taken is no answer.
   std::string acks;
   for (const wire::StreamAck& ack : outcome->response.acks()) acks += wire::encode(ack);
   decided("H2", node.last_at_hub_ == (life << 32 | id) ? 1 : 0);
   if (node.last_at_hub_ == (life << 32 | id) && node.last_acks_ != acks)
     violate("H2", node.id() + ": a request that came twice was acked in two ways");
   forget_others_requests(node);
-  node.last_at_hub_ = life << 32 | id;
+  node.last_at_hub_ = outcome->response.drained() ? 0 : life << 32 | id;
   node.last_acks_ = acks;
   calls_.push_back(
       {&node, life, id,

@@ -191,7 +191,7 @@ Result<ExchangeOutcome> Hub::exchange(Rows& rows, Moment now, std::string_view n
   const int64_t last_ms = node->last_contact_ms();
   if (touch(now, *node, request)) mark_fleet_changed(rows);
   note_contact(rows, now, *node, last_ms, config_.dark_after_ms);
-  const bool drained = load_permille_ >= config_.drained_at_permille && brings_records(request);
+  const bool drained = load_permille_ >= config_.drained_at_permille && brings_new(rows, node_id, request);
   IngestOutcome taken;
   if (!drained) taken = ingest(rows, now, node_id, request);
   note_loss(rows, now, node_id, taken);

@@ -32,7 +32,7 @@ struct HubConfig {
   uint32_t reconnects_per_s = 1'000;      // all that are connected now may come back at this rate, spread by jitter
   uint32_t long_poll_max_ms = 60'000;
   int64_t dark_after_ms = 15 * 60'000;  // default of a rollout, and of the fleet view
-  uint32_t drained_at_permille = 900;   // load from which records are refused and only control is served
+  uint32_t drained_at_permille = 900;   // load from which new records are refused and only control is served
 };
 
 struct ExchangeOutcome {
@@ -139,7 +139,7 @@ class Hub {
                     std::string_view actor);
   Status revoke_node(Rows& rows, Moment now, std::string_view node_id, std::string_view actor);
 
-  // How busy the server is, 0 … 1000: shapes grants, and refuses records past drained_at_permille (L1).
+  // How busy the server is, 0 … 1000: shapes grants, and refuses new records past drained_at_permille (L1).
   // `connected`: connections that would come back at once if this hub went away.
   void set_load(uint32_t permille, size_t connected = 0) {
     load_permille_ = permille;

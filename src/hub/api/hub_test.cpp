@@ -121,6 +121,15 @@ TEST_F(HubTest, RecordsAreAckedOnceAndRefusedUnderOverload) {  // Q3, H2, L1
   EXPECT_EQ(first.response.acks(0).through_seq(), 1U);
   EXPECT_EQ(again.response.acks(0).through_seq(), 1U);
   EXPECT_EQ(again.response.desired().SerializeAsString(), first.response.desired().SerializeAsString());
+  hub.set_load(950);  // what it has it goes on to ack: the answer may have been lost
+  const auto while_busy = call(node, with_records);
+  EXPECT_FALSE(while_busy.response.drained());
+  ASSERT_EQ(while_busy.response.acks_size(), 1);
+  EXPECT_EQ(while_busy.response.acks(0).through_seq(), 1U);
+  stream->set_through_seq(2);
+  stream->add_records()->set_seq(2);
+  stream->mutable_records(1)->set_inclusion_probability(1);
+  EXPECT_TRUE(call(node, with_records).response.drained());
 }
 
 // Who is told at 10,000 connections to spread over ten seconds comes back at 1,000 a second.

@@ -200,6 +200,15 @@ IngestOutcome ingest(Rows& rows, Moment now, std::string_view node_id, const wir
   return outcome;
 }
 
+bool brings_new(Rows& rows, std::string_view node_id, const wire::ExchangeRequest& request) {
+  return std::any_of(request.streams().begin(), request.streams().end(), [&](const wire::StreamUp& stream) {
+    if (stream.through_seq() == stream.after_seq()) return false;
+    const auto state =
+        load_row<pb::StreamState>(rows, Table::kStreams, stream_key(node_id, request.incarnation(), stream.lane()));
+    return !state || stream.through_seq() > state->high_seq();
+  });
+}
+
 std::vector<StreamRow> streams_of(Rows& rows, std::string_view node_id) {
   std::vector<StreamRow> out;
   const std::string prefix = std::string(node_id) + '\0';

@@ -31,6 +31,9 @@ struct IngestOutcome {
 // `request` came through wire::decode_exchange_request: ordered, within its range, probabilities in (0, 1].
 IngestOutcome ingest(Rows& rows, Moment now, std::string_view node_id, const wire::ExchangeRequest& request);
 
+// Whether ingest() would have something to take. What is here already is acked, also by a hub that takes nothing (H2).
+bool brings_new(Rows& rows, std::string_view node_id, const wire::ExchangeRequest& request);
+
 // Row keys. node id 0x00 incarnation (16) lane (1) [seq (8, big-endian)]: a scan reads one stream in order.
 std::string stream_key(std::string_view node_id, std::string_view incarnation, uint32_t lane);
 std::string record_key(std::string_view node_id, std::string_view incarnation, uint32_t lane, uint64_t seq);
