@@ -19,6 +19,9 @@ uint64_t reading_of(const wire::RecordUp& record) {
   return record.raw().starts_with(kUnreadable) ? std::stoull(record.raw().substr(kUnreadable.size())) : 0;
 }
 
+// The key of a row on the node, lane and number, is the end of its key at the hub.
+std::string key_on_node(std::string_view key_at_hub) { return std::string(key_at_hub.substr(key_at_hub.size() - 9)); }
+
 }  // namespace
 
 void Fleet::violate(const std::string& promise, const std::string& text) {
@@ -29,10 +32,10 @@ void Fleet::violate(const std::string& promise, const std::string& text) {
 
 // ---- records
 
-// Reading id → how often it is stored. Q2: the records of one stream are in order, and unaltered. Q3: a reading is in
+// What is stored of a node. Q2: the records of one stream are in order, and unaltered. Q3: a reading is in
 // one stream once. B1: each has its inclusion probability. F6: its release is the one that served then.
-std::map<uint64_t, uint64_t> Fleet::readings_at_hub(const SimNode& node, bool check) {
-  std::map<uint64_t, uint64_t> out;
+Fleet::Readings Fleet::readings_at_hub(const SimNode& node, bool check) {
+  Readings out;
   std::map<std::pair<std::string, uint32_t>, uint64_t> last_in;  // a copy's readings have larger numbers
   const std::string prefix = node.id() + std::string(1, '\0');
   rows_.scan(Table::kRecords, prefix, prefix, [&](std::string_view key, std::string_view value) {
@@ -43,7 +46,7 @@ std::map<uint64_t, uint64_t> Fleet::readings_at_hub(const SimNode& node, bool ch
       return true;
     }
     if (record->rule() == static_cast<uint32_t>(Rule::kEvent)) return true;  // no reading
-    ++out[reading_of(*record)];
+    out[reading_of(*record)].push_back(key_on_node(key));
     if (check) check_record(node, *record, last_in[{place.incarnation, place.lane}]);
     return true;
   });
@@ -80,7 +83,7 @@ uint64_t Fleet::hub_gap_of(const std::string& node_id) {
 }
 
 // Records of a stream that arrived, and whose rows were damaged before the ack came: the node cannot know, and counts
-// them as lost. The key of a row on the node is the end of its key at the hub.
+// them as lost.
 uint64_t Fleet::arrived_and_damaged(const SimNode& node, std::string_view stream) {
   uint64_t out = 0;
   for (const std::string& key : node.rotted_records_)

@@ -248,13 +248,13 @@ void Fleet::restore_hub() {
   if (!backup_) return;
   ++report_.hub_restores;
   end_transaction(false);
-  std::map<std::string, std::map<uint64_t, uint64_t>> had;
+  std::map<std::string, Readings> had;
   for (const auto& node : nodes_) had[node->id()] = readings_at_hub(*node, false);
   rows_.restore(backup_->rows);
   for (const auto& node : nodes_) {
     const auto has = readings_at_hub(*node, false);
-    for (const auto& [id, count] : had[node->id()])
-      if (!has.contains(id)) node->lost_by_hub_.insert(id);
+    for (const auto& [id, keys] : had[node->id()])
+      if (!has.contains(id)) node->lost_by_hub_[id] = keys.front();
   }
   for (auto* list : {&nodes_, &copies_})
     for (const auto& node : *list) {

@@ -93,7 +93,9 @@ class Fleet {
   std::optional<hub::pb::Rollout> rollout_of(const std::string& id);
   hub::pb::ExposureState exposure_of(const SimNode& node);
   void check_end();
-  std::map<uint64_t, uint64_t> readings_at_hub(const SimNode& node, bool check);
+  // Reading → the keys on its node of the records that brought it.
+  using Readings = std::map<uint64_t, std::vector<std::string>>;
+  Readings readings_at_hub(const SimNode& node, bool check);
   uint64_t hub_gap_of(const std::string& node_id);
   void violate(const std::string& promise, const std::string& text);
   void decided(std::string_view ids, uint64_t times = 1) { report_.evidence.decided(ids, times); }

@@ -129,7 +129,7 @@ class SimNode {
   void count_budget(uint64_t record_bytes);
   void check_serving(const AgentView& view);
   void check_reach(const AgentView& view);
-  void check_losses(const AgentView& view, const std::map<uint64_t, uint64_t>& at_hub);
+  void check_losses(const AgentView& view, const std::map<uint64_t, std::vector<std::string>>& at_hub);
   bool settled() const;
   void violate(const char* promise, const std::string& text);
   void decided(std::string_view ids, uint64_t times = 1);
@@ -190,7 +190,7 @@ class SimNode {
   std::vector<std::string> rotted_records_;           // keys of records whose rows were damaged
   bool forgot_ = false;                               // rows of its state were damaged, or its disk was an old image
   bool copied_ = false;                               // there was a copy of it
-  std::set<uint64_t> lost_by_hub_;                    // readings that the hub had and its backup had not
+  std::map<uint64_t, std::string> lost_by_hub_;       // readings that the hub had and its backup had not → record key
   std::set<std::string> assigned_;                    // digests that the hub ever named to it
   std::set<std::pair<uint64_t, std::string>> named_;  // (generation, digest) of every assignment that arrived
   std::pair<uint64_t, std::string> accepted_seen_;    // the one that it takes for its own

@@ -246,7 +246,7 @@ void SimNode::check_last() {
   if (!agent_) return violate("Q5", "is not up in the end");
   const AgentView view = agent_->view();
   const auto at_hub = fleet_.readings_at_hub(*this, true);
-  for (const auto& [id, count] : at_hub) fleet_.report_.records_at_hub += count;
+  for (const auto& [id, keys] : at_hub) fleet_.report_.records_at_hub += keys.size();
   if (revoked) return;
   decided("L1 U9 Q7");
   if (view.outbox.waiting_count > 0 && view.outbox.sendable_bytes > 0)
@@ -261,21 +261,26 @@ void SimNode::check_last() {
   check_losses(view, at_hub);
   const bool copies_allowed = forgot_ || copied_ || !lost_by_hub_.empty();  // sent again under a new incarnation
   decided("Q3", copies_allowed ? 0 : at_hub.size());
-  for (const auto& [id, count] : at_hub)
-    if (count > 1 && !copies_allowed)
-      violate("Q3", "reading " + std::to_string(id) + " had " + std::to_string(count) + " effects");
+  for (const auto& [id, keys] : at_hub)
+    if (keys.size() > 1 && !copies_allowed)
+      violate("Q3", "reading " + std::to_string(id) + " had " + std::to_string(keys.size()) + " effects");
   fleet_.check_streams(*this, view);
   fleet_.check_estimates(*this, view);
 }
 
 // Q1: what was accepted is at the hub, waits, was evicted and counted, or sat on a damaged row. Q4: what a restored hub
-// has forgotten it declares as its own gap, in streams that went on.
-void SimNode::check_losses(const AgentView& view, const std::map<uint64_t, uint64_t>& at_hub) {
+// has forgotten it declares as its own gap, in streams that went on; not so what no ack had reached the node for, who
+// sends it again, or declares it itself if its row was damaged meanwhile.
+void SimNode::check_losses(const AgentView& view, const std::map<uint64_t, std::vector<std::string>>& at_hub) {
   decided("Q1", accepted_.size());
+  const std::set<std::string> rotted(rotted_records_.begin(), rotted_records_.end());
   uint64_t missing = 0;
   uint64_t missing_by_hub = 0;
-  for (const uint64_t id : accepted_)
-    if (!at_hub.contains(id)) ++(lost_by_hub_.contains(id) ? missing_by_hub : missing);
+  for (const uint64_t id : accepted_) {
+    if (at_hub.contains(id)) continue;
+    const auto lost = lost_by_hub_.find(id);
+    ++(lost != lost_by_hub_.end() && !rotted.contains(lost->second) ? missing_by_hub : missing);
+  }
   const uint64_t waiting = view.outbox.waiting_count;
   if (missing > evicted_seen_ + waiting + rotted_records_.size())
     violate("Q1", std::to_string(missing) + " accepted records are nowhere (" + std::to_string(evicted_seen_) +
