@@ -7,6 +7,7 @@ namespace {
 
 constexpr int64_t kConnectFailMs = 800;
 constexpr uint32_t kKnocksAnHourMax = 600;
+constexpr uint32_t kFetchesAnHourMax = 600;
 constexpr uint64_t kAnswerBytes = 200;  // of a fetched range's head, roughly
 
 }  // namespace
@@ -69,12 +70,9 @@ void SimNode::perform(agent::SendExchange&& effect) {
 // L2: who finds no way to the hub tries ever more rarely. The pause grows to two minutes, half of that on average.
 void SimNode::count_knock() {
   decided("L2");
-  if (now_ms() - knocks_since_ms_ > kHourMs) {
-    knocks_since_ms_ = now_ms();
-    knocks_ = 0;
-  }
-  if (++knocks_ > kKnocksAnHourMax)
-    violate("L2", "tried " + std::to_string(knocks_) + " times within an hour to reach a hub to which there is no way");
+  if (knocks_.count(now_ms()) > kKnocksAnHourMax)
+    violate("L2", "tried " + std::to_string(kKnocksAnHourMax) +
+                      " times within an hour to reach a hub to which there is no way");
 }
 
 void SimNode::perform(agent::CancelExchange&& effect) {
@@ -115,7 +113,15 @@ Bytes SimNode::spoil(Bytes bytes, uint64_t offset) {
   return bytes;
 }
 
+// L2: neither a network nor a disk that fails has a release fetched without end.
+void SimNode::count_fetch() {
+  decided("L2");
+  if (fetches_.count(now_ms()) > kFetchesAnHourMax)
+    violate("L2", "asked for ranges of a release " + std::to_string(kFetchesAnHourMax) + " times within an hour");
+}
+
 void SimNode::perform(deploy::FetchRange&& effect) {
+  count_fetch();
   const auto failed_in = [&](int64_t ms, const Error& error, int64_t retry_after_ms) {
     later(ms, agent::DeployEvent{deploy::FetchFailed{effect.digest, effect.offset, error, retry_after_ms}});
   };

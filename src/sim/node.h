@@ -24,6 +24,16 @@ namespace wb::sim {
 
 class Fleet;
 
+// How often something has happened within the hour that began with the first time.
+struct Hourly {
+  int64_t since_ms = 0;
+  uint32_t times = 0;
+  uint32_t count(int64_t now_ms) {
+    if (now_ms - since_ms > kHourMs) *this = {now_ms, 0};
+    return ++times;
+  }
+};
+
 class SimNode {
  public:
   SimNode(Fleet& fleet, uint32_t index, Prng prng);
@@ -119,6 +129,7 @@ class SimNode {
   Bytes spoil(Bytes bytes, uint64_t offset);
   bool hub_refuses_connections() const;
   void count_knock();
+  void count_fetch();
 
   // watch.cpp
   void watch_running();
@@ -212,8 +223,8 @@ class SimNode {
   uint64_t budget_day_bytes_ = 0;
   uint64_t outage_attempts_ = 0;  // requests that reached a hub that was away
   uint64_t outage_boots_ = 0;
-  int64_t knocks_since_ms_ = 0;  // attempts without a way to the hub, in the hour that began then
-  uint32_t knocks_ = 0;
+  Hourly knocks_;  // attempts without a way to the hub
+  Hourly fetches_;
   std::map<std::pair<std::string, uint32_t>, uint64_t>
       told_acks_;  // (incarnation, lane) → what the hub said is durable
 };

@@ -28,7 +28,7 @@ bool Deploy::pursue() {
     journal_.candidate = Candidate{Slot{desired, 0}, Stage::kFetching, 0};
     ++epoch_;
     candidate_charged_ = false;
-    pause_ms_ = 0;
+    pause_ms_ = slot_pause_ms_ = 0;
     range_bytes_ = kRangeBytesStart;
     track_ = Track::kStoring;
     waiting_for_.clear();
@@ -118,6 +118,7 @@ void Deploy::on(const SlotWritten& event) {
 void Deploy::on(const SlotSealed& event) {
   if (track_ != Track::kSealing || !candidate_is(event.digest)) return;
   slot_file(event.digest).sealed = true;
+  slot_pause_ms_ = 0;
   go_fetch();
 }
 
@@ -127,7 +128,10 @@ void Deploy::candidate_slot_failed(const Error& error) {
   if (track_ != Track::kWriting && track_ != Track::kSealing) return;
   // A full disk keeps what there is; anything else says that the file is not what we took it for.
   if (error.code != Code::kFull && error.code != Code::kUnavailable) remove_file(digest);
+  // A disk that takes nothing has the same bytes sent again at each try: ever more rarely, though they arrive (L2).
+  pause_ms_ = slot_pause_ms_;
   pause("slot: " + error.text, 0, false);
+  slot_pause_ms_ = pause_ms_;
 }
 
 void Deploy::candidate_read(const Bytes& bytes) {

@@ -197,6 +197,7 @@ class Deploy {
   uint64_t range_bytes_ = 0;
   Instant track_deadline_ = kNever;
   int64_t pause_ms_ = 0;
+  int64_t slot_pause_ms_ = 0;  // of the candidate's slot; bytes that arrive do not end it
   bool pause_may_end_early_ = false;
   std::string waiting_for_;
 

@@ -363,6 +363,25 @@ TEST_F(DeployTest, AFullDiskForSlotsWaitsAndGoesOn) {
   EXPECT_EQ(node.running, v2);
 }
 
+// L2: what a disk does not take is not fetched again and again, though the network is well.
+TEST_F(DeployTest, ADiskThatTakesNothingIsTriedEverMoreRarely) {
+  for (const bool only_seal : {false, true}) {
+    const std::string v = node.add(only_seal ? "3" : "2", {false, false, kGood}, kGood);
+    node.want(only_seal ? 3 : 2, only_seal ? "3" : "2");
+    node.seal_fails = only_seal;
+    if (!only_seal) node.disk_full_for.insert(v);
+    const Instant before = node.now().mono;
+    node.fetched_bytes = 0;
+    EXPECT_TRUE(node.with(1, 40).live());
+    EXPECT_EQ(node.running, v1);
+    EXPECT_GE(node.fetched_bytes, 40 * node.desired.size_bytes()) << "it goes on trying";
+    EXPECT_GT(node.now().mono.ns - before.ns, 1'800 * kNsPerSecond) << "40 tries";
+  }
+  node.seal_fails = false;
+  EXPECT_TRUE(node.with(1, 5).live());
+  EXPECT_EQ(node.running, node.versions.at("3"));
+}
+
 // L3: the hub's retry-after is a floor that contact does not lower. A lost fetch is asked again.
 TEST_F(DeployTest, FetchesAreRepeatedNoSoonerThanAsked) {
   node.add("2", {false, false, kGood}, kGood);

@@ -36,6 +36,7 @@ class TestNode {
   bool store_fails = false;
   bool slow_store = false;  // nothing is durable before everything else has had its turn
   std::set<std::string> disk_full_for;
+  bool seal_fails = false;
 
   // What is durable.
   std::map<std::string, std::string> rows;
@@ -205,6 +206,7 @@ class TestNode {
     queue_.push_back(SlotWritten{effect.digest, bytes.size()});
   }
   void perform(const SealSlot& effect) {
+    if (seal_fails) return queue_.push_back(SlotFailed{effect.digest, fail(Code::kInternal, "I/O error")});
     slots[effect.digest].second = true;
     queue_.push_back(SlotSealed{effect.digest});
   }
