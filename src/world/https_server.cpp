@@ -108,7 +108,7 @@ class HttpsServer::Impl final : public SessionHost {
   ServerOptions options_;
   Service& service_;
   // Above io_, because the sessions that die with it still sign off here.
-  size_t body_bytes_ = 0;
+  std::atomic<size_t> body_bytes_ = 0;
   std::unordered_set<HttpsSession*> sessions_;
   std::list<HttpsSession*> unproven_;                       // of them, the longest there first
   std::unordered_map<std::string, size_t> connections_of_;  // by peer
@@ -438,8 +438,8 @@ void HttpsServer::Impl::work() {
 }
 
 ServerStats HttpsServer::Impl::stats() const {
-  return ServerStats{connections_, connections_open_, handshakes_refused_, requests_, overloaded_,
-                     timed_out_,   batches_,          parked_count_,       made_room_};
+  return ServerStats{connections_, connections_open_, handshakes_refused_, requests_,  overloaded_,
+                     timed_out_,   batches_,          parked_count_,       made_room_, body_bytes_};
 }
 
 HttpsServer::HttpsServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -100,7 +100,8 @@ struct ServerOptions {
 struct ServerStats {
   uint64_t connections = 0, connections_open = 0, handshakes_refused = 0, requests = 0, overloaded = 0, timed_out = 0;
   uint64_t batches = 0, parked = 0;
-  uint64_t made_room = 0;  // connections without a certificate that were cut for newcomers
+  uint64_t made_room = 0;   // connections without a certificate that were cut for newcomers
+  uint64_t body_bytes = 0;  // of bodies that are here now, whole or in part
 };
 
 class HttpsServer {
