@@ -7,7 +7,6 @@
 #include <cstdio>
 #include <cstring>
 #include <map>
-#include <set>
 
 #include "base/bytes.h"
 #include "world/files.h"
@@ -34,16 +33,18 @@ struct Actions::Impl {
   size_t http_in_flight = 0;
   std::map<std::string, int> files = {};  // path → descriptor, opened once
   std::map<std::string, std::unique_ptr<MqttClient>> brokers = {};
-  std::set<std::string> failing = {};  // places that are known to
+  std::map<std::string, std::string> failing = {};  // place → why, as it was told
   std::shared_ptr<bool> alive = std::make_shared<bool>(true);
 
   void works(const std::string& place) {
     if (failing.erase(place) > 0) tell(true, "action to " + place + " works again");
   }
-  void fails(const std::string& place, const std::string& why) {
-    if (failing.contains(place)) return;
-    if (failing.size() >= kFailingMax) failing.clear();
-    failing.insert(place);
+  // Told once for each place; a cause that comes to light after a mere consequence is told as well.
+  void fails(const std::string& place, const std::string& why, bool is_cause = false) {
+    const auto known = failing.find(place);
+    if (known != failing.end() && (!is_cause || known->second == why)) return;
+    if (known == failing.end() && failing.size() >= kFailingMax) failing.clear();
+    failing[place] = why;
     tell(false, "action to " + place + " fails: " + why + "; what cannot be done is dropped and counted");
   }
   void done(const std::string& place) {
@@ -131,7 +132,7 @@ Result<MqttClient*> Actions::Impl::broker(const MqttTarget& target) {
   WB_TRY(auto client, MqttClient::start(
                           io, std::move(config), [](const std::string&, const MqttClient::Done& done) { done(); },
                           [this, kept = alive, url = target.url](bool connected, const std::string& detail) {
-                            if (*kept && !connected) fails(url, detail);
+                            if (*kept && !connected) fails(url, detail, true);
                           },
                           [this, kept = alive, url = target.url] {
                             if (*kept) done(url);

@@ -145,8 +145,10 @@ TEST_F(ActionsTest, PublishesWithItsUserAndPassword) {
   ASSERT_EQ(told_.size(), 2U);  // works again
   target.password_file = folder_.path("bad");
   actions_.to_mqtt(target, "{}");
-  ASSERT_TRUE(until([&] { return told_.size() == 3; }));
-  EXPECT_NE(told_[2].find("fails: Connection Refused: not authorised"), std::string::npos) << told_[2];
+  // Before, a library that has no connection yet may have refused the message; the cause is told all the same, once.
+  ASSERT_TRUE(
+      until([&] { return told_.back().find("fails: Connection Refused: not authorised") != std::string::npos; }));
+  EXPECT_LE(told_.size(), 4U);
   EXPECT_EQ(actions_.counts().done, 1U);
 }
 
