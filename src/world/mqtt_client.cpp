@@ -1,12 +1,17 @@
 #include "world/mqtt_client.h"
 
 #include <mosquitto.h>
+#include <sys/socket.h>
 
+#include <algorithm>
 #include <atomic>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <thread>
+#include <utility>
 
 #include "base/bytes.h"
 
@@ -14,6 +19,8 @@ namespace wb::world {
 namespace {
 
 constexpr int kQueuedPublishMax = 1'000;
+constexpr std::chrono::milliseconds kReconnectMin{1'000}, kReconnectMax{30'000};
+constexpr int kLoopMs = 1'000;                        // what is to be sent wakes it
 constexpr const char* kSystemCas = "/etc/ssl/certs";  // where Debian and its kin keep them
 
 struct Broker {
@@ -71,9 +78,33 @@ struct MqttClient::Impl {
   std::shared_ptr<Gate> gate = std::make_shared<Gate>();
   std::atomic<int> publishing{0};
 
+  // Not the library's own thread: that is ended by cancelling it, and until it is, it may still send.
+  std::thread network;
+  std::chrono::milliseconds reconnect_in = kReconnectMin;  // of the network thread
+  bool is_connected = false;                               // of the network thread
+
+  void run() {
+    mosquitto_reconnect_async(client);
+    while (true) {
+      const bool last = wait_for_close(std::chrono::milliseconds(0));  // once more after it: what is queued goes out
+      const int code = mosquitto_loop(client, last ? 0 : kLoopMs, 1);
+      if (last) return;
+      if (code == MOSQ_ERR_SUCCESS) continue;
+      if (wait_for_close(reconnect_in)) return;
+      reconnect_in = std::min(2 * reconnect_in, kReconnectMax);
+      mosquitto_reconnect_async(client);
+    }
+  }
+  bool wait_for_close(std::chrono::milliseconds at_most) {
+    std::unique_lock lock(gate->mutex);
+    return gate->changed.wait_for(lock, at_most, [&] { return gate->closing; });
+  }
+
   static void connected(mosquitto* client, void* self_pointer, int code) {
     auto* self = static_cast<Impl*>(self_pointer);
     self->answered = true;
+    self->is_connected = code == 0;
+    if (code == 0) self->reconnect_in = kReconnectMin;
     if (code == 0 && !self->config.topic.empty())
       mosquitto_subscribe(client, nullptr, self->config.topic.c_str(), self->config.qos);
     const std::string detail = code == 0 ? "connected" : mosquitto_connack_string(code);
@@ -81,8 +112,9 @@ struct MqttClient::Impl {
   }
   static void disconnected(mosquitto* /*client*/, void* self_pointer, int code) {
     auto* self = static_cast<Impl*>(self_pointer);
-    if (code == 0) return;  // we asked for it
-    boost::asio::post(self->io, [on_state = self->on_state, code] { on_state(false, mosquitto_strerror(code)); });
+    if (!std::exchange(self->is_connected, false) || code == 0) return;  // only an attempt, or we asked for it
+    boost::asio::post(
+        self->io, [on_state = self->on_state, why = std::string(mosquitto_strerror(code))] { on_state(false, why); });
   }
   static void published(mosquitto* /*client*/, void* self_pointer, int /*id*/) {
     auto* self = static_cast<Impl*>(self_pointer);
@@ -98,7 +130,8 @@ struct MqttClient::Impl {
       on_state(false, "no broker answers at " + broker.host + ":" + std::to_string(broker.port) + "; trying on");
     });
   }
-  // Runs on the network thread; returning acknowledges the message.
+  // Runs on the network thread. The library has its acknowledgement ready and sends it after the return: who is closing
+  // and does not hold the message cuts the connection first.
   static void message(mosquitto* /*client*/, void* self_pointer, const mosquitto_message* message) {
     auto* self = static_cast<Impl*>(self_pointer);
     const size_t size = message->payloadlen > 0 ? static_cast<size_t>(message->payloadlen) : 0;
@@ -117,20 +150,20 @@ struct MqttClient::Impl {
     });
     std::unique_lock lock(gate->mutex);
     gate->changed.wait(lock, [&] { return gate->open || gate->closing; });
+    if (!gate->open) ::shutdown(mosquitto_socket(self->client), SHUT_RDWR);
   }
 };
 
 MqttClient::MqttClient(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 MqttClient::~MqttClient() {
-  // Disconnect before the waiting callback is let go: a message that is not durable must not be acknowledged.
   mosquitto_disconnect(impl_->client);
   {
     const std::lock_guard lock(impl_->gate->mutex);
     impl_->gate->closing = true;
     impl_->gate->changed.notify_all();
   }
-  mosquitto_loop_stop(impl_->client, true);
+  if (impl_->network.joinable()) impl_->network.join();
   mosquitto_destroy(impl_->client);
 }
 
@@ -154,7 +187,7 @@ Result<std::unique_ptr<MqttClient>> MqttClient::start(boost::asio::io_context& i
   mosquitto_int_option(state.client, MOSQ_OPT_PROTOCOL_VERSION,
                        state.config.version == 5 ? MQTT_PROTOCOL_V5 : MQTT_PROTOCOL_V311);
   mosquitto_max_inflight_messages_set(state.client, 20);
-  mosquitto_reconnect_delay_set(state.client, 1, 30, true);
+  mosquitto_threaded_set(state.client, true);
   if (!state.config.username.empty())
     mosquitto_username_pw_set(state.client, state.config.username.c_str(), state.config.password.c_str());
   const bool own_ca = !state.config.ca_file.empty();
@@ -165,10 +198,9 @@ Result<std::unique_ptr<MqttClient>> MqttClient::start(boost::asio::io_context& i
   mosquitto_disconnect_callback_set(state.client, &Impl::disconnected);
   mosquitto_publish_callback_set(state.client, &Impl::published);
   mosquitto_message_callback_set(state.client, &Impl::message);
-  // A broker that is down at start is not an error: the loop thread keeps trying.
+  // A broker that is down at start is not an error: the network thread keeps trying.
   mosquitto_connect_async(state.client, broker.host.c_str(), broker.port, state.config.keep_alive_s);
-  if (mosquitto_loop_start(state.client) != MOSQ_ERR_SUCCESS)
-    return fail(Code::kInternal, "MQTT network thread could not start");
+  state.network = std::thread([&state] { state.run(); });
   state.report_silence(broker);
   return self;
 }

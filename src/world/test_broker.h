@@ -10,10 +10,12 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <ctime>
 #include <fstream>
 #include <string>
 #include <thread>
 
+#include "world/pki.h"
 #include "world/test_folder.h"
 
 namespace wb::world {
@@ -41,6 +43,20 @@ class TestBroker {
     access_ = "user root\nallow_anonymous false\npassword_file " + file + "\n";  // else it may not read this folder
     return start();
   }
+  // The same, over TLS alone; ca_file() is what its clients need.
+  bool start_with_tls() {
+    const int64_t now = ::time(nullptr);
+    const auto ca = CertificateAuthority::create("test", now);
+    if (!ca.ok()) return false;
+    const auto server = ca->issue_server({"127.0.0.1"}, now);
+    if (!server.ok()) return false;
+    std::ofstream(ca_file()) << ca->certificate_pem();
+    std::ofstream(folder_.path("crt")) << server->certificate_pem;
+    std::ofstream(folder_.path("key")) << server->key_pem;
+    access_ += "user root\ncertfile " + folder_.path("crt") + "\nkeyfile " + folder_.path("key") + "\n";
+    return start();
+  }
+  std::string ca_file() const { return folder_.path("ca"); }
   ~TestBroker() { stop(); }
   // The same port and, with its persistence, the same sessions.
   bool run() {
