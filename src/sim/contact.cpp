@@ -7,6 +7,7 @@ namespace {
 
 constexpr int64_t kConnectFailMs = 800;
 constexpr uint32_t kKnocksAnHourMax = 600;
+constexpr uint32_t kContactsAnHourMax = 600;
 constexpr uint32_t kFetchesAnHourMax = 600;
 constexpr uint64_t kAnswerBytes = 200;  // of a fetched range's head, roughly
 
@@ -48,6 +49,7 @@ void SimNode::perform(agent::SendExchange&& effect) {
     count_knock();
     return fails_in(kConnectFailMs, "no route", Got::kNowhere);
   }
+  count_contact();
   fails_in(effect.deadline_ms, "timed out", Got::kSent);
   if (fleet_.hub_away()) ++outage_attempts_;
   uint64_t record_bytes = 0;
@@ -73,6 +75,13 @@ void SimNode::count_knock() {
   if (knocks_.count(now_ms()) > kKnocksAnHourMax)
     violate("L2", "tried " + std::to_string(kKnocksAnHourMax) +
                       " times within an hour to reach a hub to which there is no way");
+}
+
+// L2: whatever fails on either side, a node has no reason to call without end.
+void SimNode::count_contact() {
+  decided("L2");
+  if (contacts_.count(now_ms()) == kContactsAnHourMax + 1)
+    violate("L2", "called the hub " + std::to_string(kContactsAnHourMax) + " times within an hour");
 }
 
 void SimNode::perform(agent::CancelExchange&& effect) {
@@ -116,7 +125,7 @@ Bytes SimNode::spoil(Bytes bytes, uint64_t offset) {
 // L2: neither a network nor a disk that fails has a release fetched without end.
 void SimNode::count_fetch() {
   decided("L2");
-  if (fetches_.count(now_ms()) > kFetchesAnHourMax)
+  if (fetches_.count(now_ms()) == kFetchesAnHourMax + 1)
     violate("L2", "asked for ranges of a release " + std::to_string(kFetchesAnHourMax) + " times within an hour");
 }
 

@@ -129,6 +129,7 @@ class SimNode {
   Bytes spoil(Bytes bytes, uint64_t offset);
   bool hub_refuses_connections() const;
   void count_knock();
+  void count_contact();
   void count_fetch();
 
   // watch.cpp
@@ -224,6 +225,7 @@ class SimNode {
   uint64_t outage_attempts_ = 0;  // requests that reached a hub that was away
   uint64_t outage_boots_ = 0;
   Hourly knocks_;  // attempts without a way to the hub
+  Hourly contacts_;
   Hourly fetches_;
   std::map<std::pair<std::string, uint32_t>, uint64_t>
       told_acks_;  // (incarnation, lane) → what the hub said is durable

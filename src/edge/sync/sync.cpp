@@ -138,11 +138,15 @@ void Sync::on(Instant now, const Answered& answered) {
 }
 
 // The hub holds no long-poll of a node that has not done what is wanted of it. A node that cannot do it, for its store
-// fails or it refuses the assignment, would ask again at once, for ever.
+// fails or it refuses the assignment, would ask again at once, for ever. Only a long-poll that was held says that this
+// is over: what was no long-poll, such as the first contact after a failure, says nothing.
 void Sync::note_unheld(Instant now, uint64_t generation) {
   const bool news = std::exchange(generation_, generation) != generation;
-  const bool unheld = parked_ && !news && now < after_ms(begun_at_, kHeldMinMs);
-  unheld_in_row_ = unheld ? std::min(unheld_in_row_ + 1, kUnheldMax) : 0;
+  const bool held = parked_ && now >= earlier(after_ms(begun_at_, kHeldMinMs), parked_until_);
+  if (news || held)
+    unheld_in_row_ = 0;
+  else if (parked_)
+    unheld_in_row_ = std::min(unheld_in_row_ + 1, kUnheldMax);
 }
 
 void Sync::on(Instant now, const Failed& it) {

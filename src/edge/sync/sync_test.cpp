@@ -104,6 +104,22 @@ TEST(Sync, ALongPollThatIsNotHeldIsAskedAgainEverMoreRarely) {
   EXPECT_GE(d.sends, 3'600 / 33);
 }
 
+// L2: nor if the hub fails now and then, and answers what comes after a failure as any contact.
+TEST(Sync, AFailureAmongLongPollsThatAreNotHeldChangesNothing) {
+  Driver d;
+  park(d);
+  d.sends = 0;
+  for (const Instant end = ms(3'600'000); d.run_until_send(end);) {
+    d.now.ns += 20 * kNsPerMs;
+    if (d.sends % 4 == 3)
+      d.fail(true);
+    else
+      d.answer(grant(1'000'000, 30'000));
+  }
+  EXPECT_LE(d.sends, 2 * 3'600 / 30);
+  EXPECT_GE(d.sends, 3'600 / 33);
+}
+
 TEST(Sync, NewsAndHeldLongPollsKeepItAskingAtOnce) {
   Driver d;
   park(d);
