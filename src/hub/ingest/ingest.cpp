@@ -7,7 +7,7 @@
 //                        numbers were used before for other records, so nothing is taken; it must take a new
 //                        incarnation. A request delayed in the network looks the same; its answer finds nobody waiting
 //                        and harms nothing.
-//   a number ≤ high returns with other content                                         the same, seen by another sign
+//   a number ≤ high returns with other content, or was said to be gone                  the same, seen by another sign
 //   after > high         the node holds an ack that this hub does not remember: this hub is the old copy. What is
 //   between is
 //                        gone, and is counted as the hub's own loss.
@@ -44,7 +44,7 @@ bool is_old_copy(Rows& rows, std::string_view node_id, const std::string& incarn
   for (const wire::RecordUp& record : stream.records()) {
     if (record.seq() > state.high_seq()) break;
     const auto stored = rows.get(Table::kRecords, record_key(node_id, incarnation, stream.lane(), record.seq()));
-    if (stored && !same_record(record, *stored)) return true;
+    if (!stored || !same_record(record, *stored)) return true;
   }
   return false;
 }

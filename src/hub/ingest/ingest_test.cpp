@@ -131,6 +131,14 @@ TEST_F(Ingest, AReusedNumberWithOtherContentIsAnOldImage) {
 }
 
 // Fault model: a hub restored from an old backup. Its loss is counted, and it goes on.
+// Q1: a store that fell back behind a number it had declared gone uses it for another record.
+TEST_F(Ingest, ANumberThatWasGoneAndReturnsAsARecordIsAnOldImage) {
+  send({0, 4, {1, 4}});
+  const auto back = send({0, 3, {1, 2, 3}});
+  EXPECT_EQ(back.verdict, wire::STREAM_NEW_INCARNATION);
+  EXPECT_EQ(stored(), 2U);
+}
+
 TEST_F(Ingest, AnOldHubCountsItsOwnGapAndGoesOn) {
   (void)send({0, 5, {1, 2, 3, 4, 5}});
   const auto backup = rows.snapshot();
