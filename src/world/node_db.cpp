@@ -165,7 +165,9 @@ bool NodeDb::hold(uint64_t bytes) {
   if (!limits_.reserve) return true;
   sqlite3_file* file = file_of(database_, SQLITE_FCNTL_FILE_POINTER);
   bytes = std::min(bytes, limits_.file_bytes_max);
-  return file == nullptr || held_bytes() >= bytes || take_space(file, bytes);
+  if (file == nullptr || held_bytes() >= bytes) return true;
+  // SQLite may take the file's length for that of the database, and note it in the log: it must last as long.
+  return take_space(file, bytes) && file->pMethods->xSync(file, SQLITE_SYNC_NORMAL) == SQLITE_OK;
 }
 
 uint64_t NodeDb::held_bytes() {

@@ -24,6 +24,7 @@ struct File {
   sqlite3_file base;
   FileId id;
   bool powersafe_overwrite;
+  int chunk_bytes;       // in such steps the file takes space
   bool sync_folder_too;  // a log or journal opened to be made if need be: unixOpen() does not ask whether it was
   char folder[120];
 };
@@ -49,7 +50,13 @@ int file_write(sqlite3_file* file, const void* bytes, int size, sqlite3_int64 at
                                     {static_cast<const char*>(bytes), static_cast<size_t>(size)}));
 }
 
+sqlite3_int64 whole_chunks(sqlite3_file* file, sqlite3_int64 size) {
+  const sqlite3_int64 chunk = of(file).chunk_bytes;
+  return chunk > 0 ? (size + chunk - 1) / chunk * chunk : size;
+}
+
 int file_truncate(sqlite3_file* file, sqlite3_int64 size) {
+  size = whole_chunks(file, size);
   return medium()->truncate(of(file).id, static_cast<uint64_t>(size)) == 0 ? SQLITE_OK : SQLITE_IOERR_TRUNCATE;
 }
 
@@ -75,7 +82,17 @@ int file_reserved(sqlite3_file*, int* taken) {
   return SQLITE_OK;
 }
 
+// Space that is taken beforehand reads as zeros, and the file is longer by it (posix_fallocate).
+int take_space(sqlite3_file* file, sqlite3_int64 size) {
+  const auto wanted = static_cast<uint64_t>(whole_chunks(file, size));
+  if (of(file).chunk_bytes == 0 || wanted <= medium()->disk.bytes(of(file).id).size()) return SQLITE_OK;
+  return medium()->truncate(of(file).id, wanted) == 0 ? SQLITE_OK : SQLITE_IOERR_WRITE;
+}
+
 int file_control(sqlite3_file* file, int what, void* argument) {
+  if (what == SQLITE_FCNTL_CHUNK_SIZE) of(file).chunk_bytes = *static_cast<int*>(argument);
+  if (what == SQLITE_FCNTL_CHUNK_SIZE) return SQLITE_OK;
+  if (what == SQLITE_FCNTL_SIZE_HINT) return take_space(file, *static_cast<sqlite3_int64*>(argument));
   if (what != SQLITE_FCNTL_POWERSAFE_OVERWRITE) return SQLITE_NOTFOUND;
   int& value = *static_cast<int*>(argument);
   if (value >= 0) of(file).powersafe_overwrite = value > 0;
@@ -99,6 +116,7 @@ int vfs_open(sqlite3_vfs*, const char* name, sqlite3_file* out, int flags, int* 
   const int system =
       medium()->open(path, (flags & SQLITE_OPEN_CREATE) != 0, (flags & SQLITE_OPEN_EXCLUSIVE) != 0, file.id);
   if (system != 0) return SQLITE_CANTOPEN;
+  file.chunk_bytes = 0;
   file.powersafe_overwrite = true;  // SQLITE_POWERSAFE_OVERWRITE=1, Debian's default
   file.sync_folder_too = (flags & SQLITE_OPEN_CREATE) != 0 &&
                          (flags & (SQLITE_OPEN_WAL | SQLITE_OPEN_MAIN_JOURNAL | SQLITE_OPEN_SUPER_JOURNAL)) != 0;
