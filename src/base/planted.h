@@ -33,6 +33,9 @@
       "wb_crash_points --parts cuts --only files:")                                                                   \
   BUG(kRepairBegunAnew, "repair-begun-anew", "Q6", "a start throws away the copy that a cut repair has left",         \
       "wb_world_disk_test NodeStore.ACrashDuringARepairIsFinishedByTheNextStart")                                     \
+  BUG(kLogDamageUnseen, "log-damage-unseen", "Q4 Q5",                                                                 \
+      "a start takes the log up to the first damaged frame and drops later commits without a word, as SQLite does",   \
+      "wb_crash_points --parts damage --damage-stride 1009")                                                          \
   BUG(kSecretsReadable, "secrets-readable", "I1",                                                                     \
       "a node's private key is written so that everybody on the device can read it", "wb_world_disk_test Files.*")    \
   BUG(kBootNotCounted, "boot-not-counted", "T4", "after its first boot the node counts no further ones")              \

@@ -35,6 +35,8 @@ inline constexpr uint32_t kRecordHeadBytes = 64;  // no head is longer
 struct StoredState {
   std::vector<StoredRow> rows;  // by table, then key order
   uint64_t damaged_rows_count = 0;
+  // Some of what was reported durable is missing from the middle: rows may be older than others, and erased ones back.
+  bool commits_lost = false;
 };
 
 }  // namespace wb

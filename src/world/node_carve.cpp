@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "world/node_db.h"
+#include "world/node_log.h"
 
 namespace wb::world {
 namespace {
@@ -218,22 +219,9 @@ bool first_page_reads(const std::string& path) {
   return got >= 0;
 }
 
-// A log whose head is zeros is kept for its disk space alone (NodeDb::checkpoint).
-bool log_holds_pages(const std::string& path) {
-  const std::string log = path + "-wal";
-  struct stat info {};
-  if (::stat(log.c_str(), &info) != 0 || info.st_size == 0) return false;
-  const int fd = ::open(log.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return true;
-  std::array<char, 32> head{};
-  const bool read = ::pread(fd, head.data(), head.size(), 0) > 0;
-  ::close(fd);
-  return !read || std::any_of(head.begin(), head.end(), [](char c) { return c != 0; });
-}
-
 bool header_is_damaged(const std::string& path) {
   struct stat other {};
-  if (log_holds_pages(path)) return false;
+  if (log_holds_pages(path + "-wal")) return false;
   if (::stat((path + "-journal").c_str(), &other) == 0) return false;
   std::string page;
   if (!PagedFile(path).read(1, page) || !page.starts_with("SQLite format 3")) return false;
@@ -259,7 +247,6 @@ bool header_is_damaged(const std::string& path) {
 }
 
 void carve_rows(const std::string& path, const std::function<bool(StoreOp row)>& take) {
-  if (log_holds_pages(path)) return;
   const PagedFile file(path);
   const auto free = free_pages(file);
   if (!free) return;

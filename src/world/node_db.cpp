@@ -140,19 +140,21 @@ Result<std::unique_ptr<NodeDb>> NodeDb::open(const std::string& path, const Limi
 }
 
 // With `reserve` the log is not cut off, for what it gives back others may take: its head is overwritten instead. Every
-// frame behind it is in the file by then, and the next commit writes a new head.
+// frame behind it is in the file by then, and the next commit writes a new head. That the old one is gone is synced: so
+// a head that is neither whole nor zeros is a damaged one (node_log.h).
 Status NodeDb::checkpoint() {
   int frames = 0, moved = 0;
   const int mode = limits_.reserve ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_TRUNCATE;
   const int result = sqlite3_wal_checkpoint_v2(database_, "main", mode, &frames, &moved);
   if (result != SQLITE_OK) return error(result, "move the log into the file");
-  const bool all = limits_.reserve && frames == moved;
-  sqlite3_file* log = all ? file_of(database_, SQLITE_FCNTL_JOURNAL_POINTER) : nullptr;
+  log_frames_ = 0;
+  sqlite3_file* log = frames == moved ? file_of(database_, SQLITE_FCNTL_JOURNAL_POINTER) : nullptr;
   sqlite3_int64 bytes = 0;
-  if (log == nullptr || log->pMethods->xFileSize(log, &bytes) != SQLITE_OK || bytes < sqlite3_int64{kLogHeadBytes})
-    return ok_status();
+  if (log == nullptr || log->pMethods->xFileSize(log, &bytes) != SQLITE_OK) return ok_status();
   const std::array<char, kLogHeadBytes> nothing{};
-  (void)log->pMethods->xWrite(log, nothing.data(), kLogHeadBytes, 0);  // what stays is only read once more
+  if (limits_.reserve && bytes >= sqlite3_int64{kLogHeadBytes})
+    (void)log->pMethods->xWrite(log, nothing.data(), kLogHeadBytes, 0);  // what stays is only read once more
+  (void)log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
   return ok_status();
 }
 
@@ -198,7 +200,12 @@ Status NodeDb::configure(const Limits& limits) {
         "PRAGMA secure_delete=OFF"})  // Debian's SQLite writes zeros over what is freed: each page once more (W1)
     WB_CHECK(execute(sql));
   WB_CHECK(execute("PRAGMA max_page_count=" + std::to_string(limits.file_bytes_max / kNodePageBytes)));
-  WB_CHECK(execute("PRAGMA wal_autocheckpoint=" + std::to_string(limits.wal_bytes_max / kNodePageBytes)));
+  // Instead of SQLite's own checkpoint, which leaves the log as it is: commit() looks at the count.
+  const auto count_frames = [](void* count, sqlite3*, const char*, int frames) {
+    *static_cast<int*>(count) = frames;
+    return SQLITE_OK;
+  };
+  sqlite3_wal_hook(database_, count_frames, &log_frames_);
   return execute("PRAGMA journal_size_limit=" + std::to_string(limits.wal_bytes_max));
 }
 
@@ -316,9 +323,14 @@ Status NodeDb::read_table(NodeTable table, uint8_t lane, StoredState& found, std
 }
 
 Status NodeDb::commit() {
-  if (damage_noted_) WB_CHECK(apply(StoreOp{NodeTable::kState, std::string(kDamageNoted), {}, true}));
+  if (damage_noted_) {
+    for (const std::string_view note : {kDamageNoted, kCommitsLost})
+      WB_CHECK(apply(StoreOp{NodeTable::kState, std::string(note), {}, true}));
+  }
   WB_CHECK(execute("COMMIT"));
   damage_noted_ = false;
+  if (static_cast<uint64_t>(log_frames_) * kNodePageBytes >= limits_.wal_bytes_max)
+    (void)checkpoint();  // it is only a longer log that a failure leaves
   return ok_status();
 }
 
@@ -329,11 +341,12 @@ Result<StoredState> NodeDb::read_all() {
   for (uint8_t lane = 1; lane <= kNodeLanes; ++lane) WB_CHECK(read_table(NodeTable::kRecords, lane, found, damaged));
   found.damaged_rows_count = damaged.size();
   std::erase_if(found.rows, [&found](const StoredRow& row) {
-    if (row.table != NodeTable::kState || row.key != kDamageNoted) return false;
-    if (row.value.size() == 8) found.damaged_rows_count += read_u64_be(row.value);
+    if (row.table != NodeTable::kState || (row.key != kDamageNoted && row.key != kCommitsLost)) return false;
+    if (row.key == kCommitsLost) found.commits_lost = true;
+    if (row.key == kDamageNoted && row.value.size() == 8) found.damaged_rows_count += read_u64_be(row.value);
     return true;
   });
-  damage_noted_ = found.damaged_rows_count > 0;
+  damage_noted_ = found.damaged_rows_count > 0 || found.commits_lost;
   if (damaged.empty()) return found;
   WB_CHECK(begin());
   for (const StoreOp& op : damaged) {

@@ -23,6 +23,7 @@ namespace wb::world {
 inline constexpr uint64_t kNodePageBytes = 4'096;
 inline constexpr uint8_t kNodeLanes = 4;
 inline constexpr std::string_view kDamageNoted = "store/damaged_rows";  // state: u64, since 0.1
+inline constexpr std::string_view kCommitsLost = "store/commits_lost";  // state: empty, since 0.1
 
 // What the crc of a row is over, and the key of a record.
 uint32_t node_row_crc(NodeTable table, std::string_view key, std::string_view value);
@@ -54,8 +55,8 @@ class NodeDb {
   Result<std::optional<StoredRow>> load(std::string_view record_key);
   uint64_t file_bytes();
   uint64_t used_bytes();
-  // Moves everything from the log into the file. Afterwards the log is empty: cut off, or with `reserve` without a
-  // head.
+  // Moves everything from the log into the file. Afterwards the log is empty, and synced: cut off, or with `reserve`
+  // without a head. commit() does so when the log has reached its size.
   Status checkpoint();
   // Makes the file own at least so many bytes of its disk, or as many as it is limited to. False: there is no room.
   bool hold(uint64_t bytes);
@@ -84,6 +85,7 @@ class NodeDb {
 
   std::string path_;
   bool damage_noted_ = false;
+  int log_frames_ = 0;
   sqlite3* database_ = nullptr;
   Limits limits_;
   Statement put_state_, erase_state_;

@@ -9,6 +9,7 @@
 #include "base/planted.h"
 #include "world/files.h"
 #include "world/node_carve.h"
+#include "world/node_log.h"
 
 namespace wb::world {
 namespace {
@@ -21,10 +22,11 @@ struct Names {
   explicit Names(const std::string& in)
       : folder(in),
         db(in + "/outbox.db"),
+        log(db + "-wal"),
         partial(db + ".partial"),
         salvaged(db + ".salvaged"),
         suspect(db + ".suspect") {}
-  std::string folder, db, partial, salvaged, suspect;
+  std::string folder, db, log, partial, salvaged, suspect;
 };
 
 void remove_quietly(const std::string& path) {
@@ -61,7 +63,7 @@ Result<std::string> set_aside(const Names& names, uint32_t kept) {
   std::vector<uint64_t> numbers = damaged_numbers(names);
   const std::string path = names.db + ".damaged-" + std::to_string(numbers.empty() ? 1 : numbers.back() + 1);
   WB_CHECK(move_file(names.db, path));
-  if (exists(names.db + "-wal")) WB_CHECK(move_file(names.db + "-wal", path + "-wal"));
+  if (exists(names.log)) WB_CHECK(move_file(names.log, path + "-wal"));
   for (size_t i = 0; i + kept <= numbers.size() && i < numbers.size(); ++i) {
     remove_quietly(names.db + ".damaged-" + std::to_string(numbers[i]));
     remove_quietly(names.db + ".damaged-" + std::to_string(numbers[i]) + "-wal");
@@ -79,12 +81,12 @@ Result<std::string> finish_earlier(const Names& names, uint32_t kept) {
     WB_TRY(aside, set_aside(names, kept));
   }
   // The damaged file's log must not be taken for the copy's.
-  if (exists(names.db + "-wal")) {
+  if (exists(names.log)) {
     const std::vector<uint64_t> numbers = damaged_numbers(names);
     if (numbers.empty()) {
-      remove_quietly(names.db + "-wal");
+      remove_quietly(names.log);
     } else {
-      WB_CHECK(move_file(names.db + "-wal", names.db + ".damaged-" + std::to_string(numbers.back()) + "-wal"));
+      WB_CHECK(move_file(names.log, names.db + ".damaged-" + std::to_string(numbers.back()) + "-wal"));
     }
   }
   WB_CHECK(move_file(names.salvaged, names.db));
@@ -93,12 +95,22 @@ Result<std::string> finish_earlier(const Names& names, uint32_t kept) {
   return aside;
 }
 
+// Moves what is intact in the log into the file, also from behind damage, where SQLite would not look. Then the log
+// takes the name that makes every later start go this way, too, and say what this one saw.
+Status empty_log(const Names& names) {
+  if (!log_holds_pages(names.log)) return ok_status();
+  WB_CHECK(lay_log_over(names.db, names.log));
+  WB_CHECK(move_file(names.log, names.suspect));
+  return sync_folder(names.folder);
+}
+
 // Makes outbox.db.salvaged from what can be read of outbox.db, and notes in it how many rows are known to be damaged,
 // at least 1.
 Status salvage(const Names& names, const NodeDb::Limits& limits, bool readable) {
   std::vector<StoreOp> rows;
   uint64_t damaged = 1;
   if (readable) {
+    WB_CHECK(empty_log(names));
     NodeSalvage reader(names.db);
     rows = reader.read(limits.file_bytes_max);
     if (reader.out_of_memory())
@@ -112,6 +124,8 @@ Status salvage(const Names& names, const NodeDb::Limits& limits, bool readable) 
     WB_CHECK(copy->begin());
     for (const StoreOp& row : rows) WB_CHECK(copy->apply(row));
     WB_CHECK(copy->apply(StoreOp{NodeTable::kState, std::string(kDamageNoted), key_u64(damaged), false}));
+    if (log_is_damaged(names.suspect))
+      WB_CHECK(copy->apply(StoreOp{NodeTable::kState, std::string(kCommitsLost), {}, false}));
     WB_CHECK(copy->commit());
     WB_CHECK(copy->checkpoint());
   }
@@ -142,8 +156,8 @@ Result<NodeFile> open_node_file(const std::string& folder, const NodeDb::Limits&
   const auto size = exists(names.db) ? fs::file_size(names.db, ignored) : 0;
   const bool readable =
       !ignored && size <= limits.file_bytes_max * kAbsurdFactor && (size == 0 || first_page_reads(names.db));
-  if (readable && !exists(names.suspect) && !header_is_damaged(names.db)) {
-    if (!exists(names.db)) remove_quietly(names.db + "-wal");  // a log without its file is nobody's
+  if (!exists(names.db)) remove_quietly(names.log);  // a log without its file is nobody's
+  if (readable && !exists(names.suspect) && !log_is_damaged(names.log) && !header_is_damaged(names.db)) {
     auto file = open_whole(names, limits);
     // Again, now that there is no log: what it could have mended it has.
     if (file.ok() && header_is_damaged(names.db)) {

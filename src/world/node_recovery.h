@@ -5,6 +5,8 @@
 //   outbox.db.partial   the copy in the making; removed by the next start
 //   outbox.db.salvaged  the copy, whole and synced; takes the place of outbox.db
 //   outbox.db.damaged-N what was set aside, with its log; the newest two are kept
+//   outbox.db.suspect   the next start treats outbox.db as damaged. Written when a fault showed it; or it is the log of
+//                       a damaged file, once all that is intact in it lies in the file
 
 #include <memory>
 #include <string>

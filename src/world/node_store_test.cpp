@@ -631,6 +631,54 @@ TEST(NodeStore, AFirstPageThatCannotBeReadEndsNoStart) {  // Q5
   EXPECT_EQ(again.records(), 1U);
 }
 
+// What a process leaves that ends without a word, with one byte of its log damaged.
+void leave_damaged_log(const Folder& folder, int tickets, uint64_t byte) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    Session session(in(folder));
+    for (int i = 1; i <= tickets; ++i)
+      if (!session.write({put(2, static_cast<uint64_t>(i), 3'000), put_state("n", std::to_string(i))})) ::_exit(1);
+    ::_exit(0);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_EQ(status, 0);
+  flip(folder.db().string() + "-wal", byte);
+}
+
+TEST(NodeStore, ADamagedLogCostsOnlyWhatTheDamagedFrameHolds) {  // Q4 Q5
+  Folder folder;
+  leave_damaged_log(folder, 20, 60'000);
+  {
+    Session session(in(folder));
+    ASSERT_TRUE(session.store) << session.error->text;
+    EXPECT_NE(session.set_aside, "");
+    EXPECT_TRUE(session.found.commits_lost);
+    EXPECT_GT(session.found.damaged_rows_count, 0U);
+    EXPECT_GE(session.records(), 18U);
+    for (const StoredRow& row : session.found.rows) EXPECT_TRUE(row.key != "n" || row.value == "20") << row.value;
+    EXPECT_EQ(session.load({key_of(2, 1), key_of(2, 20)}).size(), 2U);
+  }
+  {
+    Session cut(in(folder));  // nothing was stored, so nobody can have been told: it is said again
+    EXPECT_TRUE(cut.found.commits_lost);
+    EXPECT_TRUE(cut.write({put(2, 21)}));
+  }
+  Session again(in(folder));
+  EXPECT_FALSE(again.found.commits_lost);
+  EXPECT_EQ(again.found.damaged_rows_count, 0U);
+  EXPECT_EQ(again.set_aside, "");
+}
+
+TEST(NodeStore, ADamagedHeadOfTheLogCostsNothing) {  // Q4 Q5
+  Folder folder;
+  leave_damaged_log(folder, 20, 9);
+  Session session(in(folder));
+  ASSERT_TRUE(session.store) << session.error->text;
+  EXPECT_TRUE(session.found.commits_lost);
+  EXPECT_EQ(session.records(), 20U);
+}
+
 TEST(NodeStore, KeepsTheNewestTwoDamagedFiles) {
   Folder folder;
   for (int i = 0; i < 5; ++i) {

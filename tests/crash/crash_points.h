@@ -6,8 +6,8 @@
 // fail_calls(): the workload runs again and again, and in run k the k-th write, read, sync, open, change of a name or
 // allocation fails, once or from then on; afterwards everything must be there, also after a cut that loses whatever no
 // sync made durable.
-// damage_node_file(): every bit of a node's file is flipped, and the file is cut off at every byte; a sample of the
-// repairs is cut in turn.
+// damage_node_file(), damage_node_log(): every bit of a node's file, or of the log that a crash left beside it, is
+// flipped, and it is cut off at every byte; a sample of the repairs is cut in turn.
 
 #include <cstdint>
 #include <functional>
@@ -50,5 +50,6 @@ Cut cut_of(uint32_t variant, uint64_t seed);
 Tally cut_power(Subject& subject, const Plan& plan, const Progress& progress);
 Tally fail_calls(Subject& subject, const Plan& plan, const Progress& progress);
 Tally damage_node_file(const Plan& plan, const Progress& progress);
+Tally damage_node_log(const Plan& plan, const Progress& progress);
 
 }  // namespace wb::crash

@@ -217,6 +217,7 @@ int run(const Options& options, const std::vector<uint64_t>& random_seeds) {
   if (options.parts.find("damage") != std::string::npos && options.only.empty()) {
     plan.stride = options.damage_stride;
     table.row("a node's file of 64 KiB: every bit flipped, cut at every byte", "damage", plan, damage_node_file);
+    table.row("a node's log after a crash: every bit flipped, cut at every byte", "damage", plan, damage_node_log);
   }
   return table.close(seconds_since(began));
 }

@@ -1,91 +1,72 @@
 // Damage to what was synced: every bit flipped, the file cut off at every byte. The start must end, take new tickets,
 // yield no altered row, and account for every row that is gone (Q4, Q5), also if power is cut within the repair (Q6).
+#include "tests/crash/damage.h"
+
 #include <algorithm>
-#include <map>
 #include <set>
 #include <utility>
 
 #include "edge/outbox/outbox.h"
-#include "tests/crash/crash_points.h"
 #include "tests/crash/recording_vfs.h"
-#include "tests/crash/store_session.h"
 #include "tests/crash/workloads.h"
 
 namespace wb::crash {
 namespace {
 
-const std::string kFile = std::string(kRoot) + "/node/outbox.db";
 constexpr uint64_t kPageBytes = 4'096;
 constexpr uint64_t kFileBytes = 64U << 10;
 constexpr uint64_t kRepairMomentsMax = 24;  // of one repair
 
 // An outbox's store of 64 KiB, all in its file, closed in peace.
-struct Specimen {
-  MemoryDisk disk;
-  std::string bytes;
-  std::map<std::pair<NodeTable, std::string>, std::string> rows;
-  // Of a row's first byte; more than one where a copy was left behind when its page was divided.
-  std::map<std::pair<NodeTable, std::string>, std::set<uint64_t>> pages_of;
-};
+class FileSpecimen final : public Specimen {
+ public:
+  FileSpecimen() {
+    file = std::string(kRoot) + "/node/outbox.db";
+    Medium medium;
+    const UseMedium use(medium);
+    seed_vfs(7);
+    StoreSession session(store_options(1U << 20), medium, 0);
+    for (const NodeStep& step : full_file_workload(kFileBytes).steps) {
+      for (const auto& ticket : step.tickets) apply_to(rows_, ticket);
+      (void)session.write(step.tickets, 0);
+      if (session.store->stats().file_bytes >= kFileBytes) break;
+    }
+    const uint64_t size = session.store->stats().file_bytes;
+    session.store.reset();
+    medium.disk.settle();
+    bytes = medium.disk.bytes(*medium.disk.find(file)).substr(0, size);
+    for (const auto& [key, value] : rows_)
+      for (size_t at = 0; (at = bytes.find(value.substr(0, 200), at)) != std::string::npos; ++at)
+        pages_of_[key].insert(at / kPageBytes);
+    disk = medium.disk.copy();
+  }
 
-Specimen make_specimen() {
-  Specimen made;
-  Medium medium;
-  const UseMedium use(medium);
-  seed_vfs(7);
-  StoreSession session(store_options(1U << 20), medium, 0);
-  for (const NodeStep& step : full_file_workload(kFileBytes).steps) {
-    for (const auto& ticket : step.tickets)
-      for (const StoreOp& op : ticket) {
-        if (op.erase)
-          made.rows.erase({op.table, op.key});
-        else
-          made.rows[{op.table, op.key}] = op.value;
+  std::string judge(StoreSession& session, const Damage& damage) const override {
+    const auto found = rows_of(session);
+    uint64_t records_gone = 0, gone = 0, elsewhere = 0;
+    for (const auto& [key, value] : rows_) {
+      const auto row = found.find(key);
+      if (row != found.end()) {
+        if (row->second != value) return "Q2: a row is altered";
+        continue;
       }
-    (void)session.write(step.tickets, 0);
-    if (session.store->stats().file_bytes >= kFileBytes) break;
+      ++gone;
+      records_gone += key.first == NodeTable::kRecords ? 1 : 0;
+      const auto pages = pages_of_.find(key);
+      const bool hit = pages == pages_of_.end() || pages->second.contains(damage.byte / kPageBytes) ||
+                       *pages->second.rbegin() + 1 >= damage.cut_at / kPageBytes;
+      elsewhere += hit ? 0 : 1;
+    }
+    if (found.size() + gone != rows_.size()) return "Q2: a row that was never there";
+    if (gone > 0 && session.found.damaged_rows_count == 0) return "Q4: rows are gone and nothing is called damaged";
+    if (elsewhere > 0) return "Q5: " + std::to_string(elsewhere) + " rows on undamaged pages are gone";
+    return check_sums(session, records_gone, false);
   }
-  session.store.reset();
-  medium.disk.settle();
-  made.bytes = medium.disk.bytes(*medium.disk.find(kFile));
-  for (const auto& [key, value] : made.rows)
-    for (size_t at = 0; (at = made.bytes.find(value.substr(0, 200), at)) != std::string::npos; ++at)
-      made.pages_of[key].insert(at / kPageBytes);
-  made.disk = medium.disk.copy();
-  return made;
-}
 
-// What is there after a start, whole values.
-std::map<std::pair<NodeTable, std::string>, std::string> rows_of(StoreSession& session) {
-  std::map<std::pair<NodeTable, std::string>, std::string> rows;
-  std::vector<std::string> keys;
-  for (const StoredRow& row : session.found.rows) {
-    if (row.table == NodeTable::kRecords)
-      keys.push_back(row.key);
-    else
-      rows[{row.table, row.key}] = row.value;
-  }
-  for (StoredRow& row : session.load(keys)) rows[{row.table, row.key}] = std::move(row.value);
-  return rows;
-}
-
-std::string check_sums(const StoreSession& session, uint64_t records_gone) {
-  outbox::Config config;
-  config.bytes_max = 1U << 20;
-  const auto opened = outbox::Outbox::open(config, session.found, {});
-  if (!opened.ok()) return "Q5: the outbox does not open: " + opened.error().text;
-  for (const outbox::LaneCounts& lane : opened->outbox.view({}).lanes)
-    if (lane.produced != lane.effected + lane.waiting + lane.evicted + lane.lost) return "Q4: the sums do not match";
-  // With the counters gone nothing is known of what is missing beyond what is seen: a new incarnation says so.
-  if (!opened->new_incarnation_needed && opened->lost_count != records_gone)
-    return "Q4: " + std::to_string(records_gone) + " records are gone, " + std::to_string(opened->lost_count) +
-           " are declared lost";
-  return "";
-}
-
-struct Damage {
-  uint64_t page = UINT64_MAX;    // of the flipped bit
-  uint64_t cut_at = UINT64_MAX;  // all pages from there on are gone
+ private:
+  RowMap rows_;
+  // Of a row's first byte; more than one where a copy was left behind when its page was divided.
+  std::map<RowMap::key_type, std::set<uint64_t>> pages_of_;
 };
 
 std::string check_damaged(const Specimen& specimen, Medium& medium, const Damage& damage, bool go_on) {
@@ -95,25 +76,7 @@ std::string check_damaged(const Specimen& specimen, Medium& medium, const Damage
   medium.calls_max = 20 * calls_max(medium);
   StoreSession session(store_options(1U << 20), medium, 0);
   if (session.error) return "Q5: no start: " + session.error->text;
-  const auto found = rows_of(session);
-  uint64_t records_gone = 0, gone = 0, elsewhere = 0;
-  for (const auto& [key, value] : specimen.rows) {
-    const auto row = found.find(key);
-    if (row != found.end()) {
-      if (row->second != value) return "Q2: a row is altered";
-      continue;
-    }
-    ++gone;
-    records_gone += key.first == NodeTable::kRecords ? 1 : 0;
-    const auto pages = specimen.pages_of.find(key);
-    const bool hit = pages == specimen.pages_of.end() || pages->second.contains(damage.page) ||
-                     *pages->second.rbegin() + 1 >= damage.cut_at / kPageBytes;
-    elsewhere += hit ? 0 : 1;
-  }
-  if (found.size() + gone != specimen.rows.size()) return "Q2: a row that was never there";
-  if (gone > 0 && session.found.damaged_rows_count == 0) return "Q4: rows are gone and nothing is called damaged";
-  if (elsewhere > 0) return "Q5: " + std::to_string(elsewhere) + " rows on undamaged pages are gone";
-  if (std::string wrong = check_sums(session, records_gone); !wrong.empty()) return wrong;
+  if (std::string wrong = specimen.judge(session, damage); !wrong.empty()) return wrong;
   medium.calls_max = UINT64_MAX;
   if (!go_on) return "";
   if (session.write({{StoreOp{NodeTable::kState, "after", "damage", false}}}, 0) != 1)
@@ -128,10 +91,11 @@ void cut_repair(const Specimen& specimen, const MemoryDisk& found, const Damage&
   if (!check_damaged(specimen, repaired, damage, false).empty()) return;  // told already
   MemoryDisk walker = found.copy();
   const auto& log = repaired.disk.log();
-  const uint64_t step = std::max<uint64_t>(1, log.size() / kRepairMomentsMax);
+  const uint64_t step = std::max<uint64_t>(1, (log.size() + kRepairMomentsMax - 1) / kRepairMomentsMax);
+  const uint64_t first = tally.points % step;
   for (uint64_t i = 0; i < log.size(); ++i) {
     walker.apply(log[i]);
-    if (i % step != tally.points % step) continue;
+    if (i % step != first) continue;
     const auto variant = static_cast<uint32_t>((tally.points + i) % 8);
     Medium after(walker.after_power_cut(cut_of(variant, tally.points + i)));
     ++tally.points;
@@ -145,13 +109,46 @@ void cut_repair(const Specimen& specimen, const MemoryDisk& found, const Damage&
 
 }  // namespace
 
-Tally damage_node_file(const Plan& plan, const Progress& progress) {
-  Tally tally;
-  const Specimen specimen = make_specimen();
-  if (specimen.bytes.size() != kFileBytes) {
-    tally.violate("the file is " + std::to_string(specimen.bytes.size()) + " bytes, not 64 KiB");
-    return tally;
+void apply_to(RowMap& rows, const std::vector<StoreOp>& ticket) {
+  for (const StoreOp& op : ticket) {
+    if (op.erase)
+      rows.erase({op.table, op.key});
+    else
+      rows[{op.table, op.key}] = op.value;
   }
+}
+
+RowMap rows_of(StoreSession& session) {
+  RowMap rows;
+  std::vector<std::string> keys;
+  for (const StoredRow& row : session.found.rows) {
+    if (row.table == NodeTable::kRecords)
+      keys.push_back(row.key);
+    else
+      rows[{row.table, row.key}] = row.value;
+  }
+  for (StoredRow& row : session.load(keys)) rows[{row.table, row.key}] = std::move(row.value);
+  return rows;
+}
+
+std::string check_sums(const StoreSession& session, std::optional<uint64_t> records_gone, bool must_be_new) {
+  outbox::Config config;
+  config.bytes_max = 1U << 20;
+  const auto opened = outbox::Outbox::open(config, session.found, {});
+  if (!opened.ok()) return "Q5: the outbox does not open: " + opened.error().text;
+  for (const outbox::LaneCounts& lane : opened->outbox.view({}).lanes)
+    if (lane.produced != lane.effected + lane.waiting + lane.evicted + lane.lost) return "Q4: the sums do not match";
+  if (must_be_new && !opened->new_incarnation_needed) return "Q2: numbers may be used again in the same incarnation";
+  // With the counters gone nothing is known of what is missing beyond what is seen: a new incarnation says so.
+  if (opened->new_incarnation_needed && !must_be_new) return "";
+  if (records_gone && opened->lost_count != *records_gone)
+    return "Q4: " + std::to_string(*records_gone) + " records are gone, " + std::to_string(opened->lost_count) +
+           " are declared lost";
+  return "";
+}
+
+Tally damage(const Specimen& specimen, const Plan& plan, const Progress& progress) {
+  Tally tally;
   const uint64_t bits = specimen.bytes.size() * 8, cuts = specimen.bytes.size();
   tally.operations = bits + cuts;
   for (uint64_t n = 0; n < bits + cuts; ++n) {
@@ -163,7 +160,7 @@ Tally damage_node_file(const Plan& plan, const Progress& progress) {
       bytes[n / 8] = static_cast<char>(bytes[n / 8] ^ (1 << (n % 8)));
     else
       bytes.resize(n - bits);
-    medium.disk.set_bytes(kFile, std::move(bytes));
+    medium.disk.set_bytes(specimen.file, std::move(bytes));
     const bool nested = plan.nested_every != 0 && tally.points % plan.nested_every == 0;
     MemoryDisk found;
     if (nested) found = medium.disk.copy();
@@ -172,15 +169,23 @@ Tally damage_node_file(const Plan& plan, const Progress& progress) {
     progress(where, tally);
     ++tally.points;
     tally.evidence.decided("Q2 Q4 Q5");
-    Damage damage;
-    (flip ? damage.page : damage.cut_at) = flip ? n / 8 / kPageBytes : n - bits;
-    const std::string wrong = check_damaged(specimen, medium, damage, true);
+    Damage one;
+    (flip ? one.byte : one.cut_at) = flip ? n / 8 : n - bits;
+    const std::string wrong = check_damaged(specimen, medium, one, true);
     tally.calls_most = std::max(tally.calls_most, medium.calls());
     if (!wrong.empty())
       tally.violate(where + ": " + wrong);
     else if (nested)
-      cut_repair(specimen, found, damage, where, tally);
+      cut_repair(specimen, found, one, where, tally);
   }
+  return tally;
+}
+
+Tally damage_node_file(const Plan& plan, const Progress& progress) {
+  const FileSpecimen specimen;
+  if (specimen.bytes.size() == kFileBytes) return damage(specimen, plan, progress);
+  Tally tally;
+  tally.violate("the file is " + std::to_string(specimen.bytes.size()) + " bytes, not 64 KiB");
   return tally;
 }
 

@@ -451,6 +451,20 @@ NodeWorkload full_file_workload(uint64_t bytes) {
   return script.done();
 }
 
+NodeWorkload log_workload() {
+  OutboxScript script("log", 65);
+  script.state("deploy/journal", 600);
+  for (int i = 0; i < 12; ++i) script.any_offer({100, 900}, 4);
+  script.prepared();
+  script.any_offer({100, 900}, 3);
+  script.send(6);
+  script.any_offer({100, 900}, 8);
+  script.ack();
+  script.state("deploy/journal", 700);
+  script.any_offer({100, 900}, 2);
+  return script.done();
+}
+
 NodeWorkload random_node_workload(uint64_t seed) {
   Prng draw(seed);
   OutboxScript script("random node workload of seed " + std::to_string(seed), seed);

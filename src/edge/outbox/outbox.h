@@ -272,10 +272,10 @@ struct Opened {
   std::vector<StoreOp> ops;          // make what was found out durable: submit as the first ticket
   uint64_t lost_count = 0;           // newly declared lost
   uint64_t damaged_heads_count = 0;  // rows that are no record
-  // The counters were unreadable: numbering went on beyond everything seen, and the hub must be told by a new
-  // incarnation.
+  // The counters were unreadable or may be old: numbering went on beyond everything seen, and the hub must be told by a
+  // new incarnation.
   bool new_incarnation_needed = false;
-  bool thinning_unknown = false;  // thresholds were unreadable: estimates over what waits may be too low
+  bool thinning_unknown = false;  // thresholds were unreadable or may be old: estimates over what waits may be too low
 };
 
 }  // namespace wb::outbox

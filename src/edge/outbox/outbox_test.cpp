@@ -276,6 +276,24 @@ TEST(Outbox, RefundGivesBackOnlyTheSameDay) {
   EXPECT_EQ(box.view(tomorrow).budget_left_bytes, 900U);
 }
 
+// Part of what was stored is gone: the hub may know numbers that are used again, and how much went today is not known.
+TEST(Outbox, AfterLostCommitsAreANewIncarnationAndASpentDay) {  // Q2 B2
+  const Config config{.bytes_max = kBytesMin, .budget_bytes_per_day = 1'000};
+  Disk disk;
+  std::vector<StoreOp> ops;
+  Outbox box = disk.open(config).outbox;
+  (void)box.offer({}, {make_offer(Lane::kLive, "a")}, ops);
+  disk.apply(ops);
+  StoredState found = disk.read();
+  EXPECT_FALSE(Outbox::open(config, found, {})->new_incarnation_needed);
+  found.commits_lost = true;
+  const auto opened = Outbox::open(config, found, {});
+  EXPECT_TRUE(opened->new_incarnation_needed);
+  EXPECT_TRUE(opened->thinning_unknown);
+  EXPECT_EQ(opened->outbox.view({}).waiting_count, 1U);
+  EXPECT_EQ(opened->outbox.view({}).budget_left_bytes, 0U);
+}
+
 TEST(Outbox, ADamagedBudgetRowIsASpentDay) {  // B2, on the safe side
   Disk disk;
   const Config config{.bytes_max = kBytesMin, .budget_bytes_per_day = 1'000};

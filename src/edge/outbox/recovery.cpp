@@ -77,6 +77,8 @@ class Recovery {
       box_.rules_ = {};
       opened_.new_incarnation_needed = found_any;
     }
+    // The hub may know numbers that the counters do not know any more.
+    if (found_.commits_lost) opened_.new_incarnation_needed = opened_.thinning_unknown = true;
     read_sent(counters_ok);
     read_records(counters_ok);
     read_thresholds(found_any && !counters_ok);
@@ -197,7 +199,7 @@ class Recovery {
     const auto row = state_.find(kBudgetKey);
     auto budget =
         row == state_.end() ? std::optional<Budget>() : Budget::decode(row->second, config.budget_bytes_per_day, now);
-    if (budget) {
+    if (budget && !found_.commits_lost) {
       box_.budget_ = *budget;
       return;
     }
