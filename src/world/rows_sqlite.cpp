@@ -8,6 +8,7 @@
 
 #include "base/planted.h"
 #include "world/files.h"
+#include "world/node_log.h"
 #include "world/sqlite_code.h"
 
 namespace wb::world {
@@ -24,12 +25,16 @@ constexpr std::array<const char*, 14> kTableNames = {nullptr,     "meta",     "n
                                                      "telemetry", "audit",    "events",   "schemas"};
 static_assert(static_cast<size_t>(Table::kSchemas) + 1 == kTableNames.size());
 
+std::string advice_for_damage(const std::string& path) {
+  return ". Nothing was changed. Stop the hub, copy the file and its log, then restore a backup or salvage it with: "
+         "sqlite3 " +
+         path + " .recover | sqlite3 recovered.db";
+}
+
 Error sqlite_error(sqlite3* database, int result, const std::string& path, std::string_view what) {
   const Code code = sqlite_code(result);
   std::string advice;
-  if (code == Code::kCorrupt)
-    advice = ". Nothing was changed. Stop the hub, copy the file, then restore a backup or salvage it with: sqlite3 " +
-             path + " .recover | sqlite3 recovered.db";
+  if (code == Code::kCorrupt) advice = advice_for_damage(path);
   if (code == Code::kFull) advice = "; free some space on that disk: the hub goes on by itself";
   return fail(code, "hub database ", path, ": ", what, ": ",
               database == nullptr ? sqlite3_errstr(result) : sqlite3_errmsg(database), advice);
@@ -97,6 +102,10 @@ Status SqliteRows::Impl::execute(const char* sql) {
 }
 
 Status SqliteRows::Impl::open() {
+  // SQLite would go on without them, and the hub would have forgotten what it answered.
+  if (const std::string log = path_ + "-wal"; log_lost_commits(log))
+    return fail(Code::kCorrupt, "hub database ", path_, ": its log ", log,
+                " is damaged before commits that were answered", advice_for_damage(path_));
   const int opened = sqlite3_open_v2(
       path_.c_str(), &database_,
       SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);

@@ -164,6 +164,31 @@ TEST(SqliteRows, DamagedFileIsNamedAndLeftAlone) {
   EXPECT_EQ(read_file(path, 1 << 20).value(), rubbish);
 }
 
+// H1: SQLite would drop what lies behind the damage, and the hub would deny what it answered.
+TEST(SqliteRows, ALogThatIsDamagedBeforeCommitsIsNamedAndLeftAlone) {
+  const TestFolder folder;
+  const std::string path = folder.path("hub.db"), copy = folder.path("copy.db");
+  std::string log;
+  {
+    auto rows = SqliteRows::open(path).value();
+    for (uint64_t n = 0; n < 6; ++n) {
+      ASSERT_TRUE(rows->begin().ok());
+      rows->put(Table::kRecords, key_u64(n), std::string(200, 'r'));
+      ASSERT_TRUE(rows->commit().ok());
+    }
+    log = read_file(path + "-wal", 1 << 20).value();
+    ASSERT_TRUE(write_file_atomic(copy, read_file(path, 1 << 20).value(), kPublicMode).ok());
+  }
+  log[5'000] = static_cast<char>(log[5'000] ^ 1);
+  ASSERT_TRUE(write_file_atomic(copy + "-wal", log, kPublicMode).ok());
+  const auto rows = SqliteRows::open(copy);
+  ASSERT_FALSE(rows.ok());
+  EXPECT_EQ(rows.error().code, Code::kCorrupt);
+  EXPECT_NE(rows.error().text.find(copy + "-wal"), std::string::npos);
+  EXPECT_NE(rows.error().text.find(".recover"), std::string::npos);
+  EXPECT_EQ(read_file(copy + "-wal", 1 << 20).value(), log);
+}
+
 // A page damaged under a running hub fails the transaction that meets it: nothing of it happens.
 TEST(SqliteRows, DamagedPageFailsTheTransaction) {
   const TestFolder folder;
