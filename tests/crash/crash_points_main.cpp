@@ -214,11 +214,14 @@ int run(const Options& options, const std::vector<uint64_t>& random_seeds) {
           [&subject](const Plan& mine, const Progress& progress) { return fail_calls(*subject, mine, progress); });
     }
   }
-  if (options.parts.find("damage") != std::string::npos && options.only.empty()) {
-    plan.stride = options.damage_stride;
-    table.row("a node's file of 64 KiB: every bit flipped, cut at every byte", "damage", plan, damage_node_file);
-    table.row("a node's log after a crash: every bit flipped, cut at every byte", "damage", plan, damage_node_log);
-  }
+  plan.stride = options.damage_stride;
+  using Damage = std::pair<const char*, Tally (*)(const Plan&, const Progress&)>;
+  for (const auto& [name, damage] :
+       {Damage{"file of a node, 64 KiB: every bit flipped, cut at every byte", damage_node_file},
+        Damage{"log of a node after a crash: every bit flipped, cut at every byte", damage_node_log}})
+    if (options.parts.find("damage") != std::string::npos &&
+        std::string_view(name).find(options.only) != std::string::npos)
+      table.row(name, "damage", plan, damage);
   return table.close(seconds_since(began));
 }
 

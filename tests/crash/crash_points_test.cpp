@@ -49,7 +49,8 @@ class Alteration final : public Subject {
     const std::string name = std::string(kRoot) + "/node/outbox.db";
     if (const auto file = medium.disk.find(name); file && medium.disk.bytes(*file).size() > 6 * 4'096U) {
       std::string bytes = medium.disk.bytes(*file);
-      bytes[bytes.size() - 5] = static_cast<char>(bytes[bytes.size() - 5] ^ 1);
+      const size_t at = bytes.find_last_not_of('\0') - 4;  // what lies behind is space that is held
+      bytes[at] = static_cast<char>(bytes[at] ^ 1);
       medium.disk.set_bytes(name, std::move(bytes));
     }
     return real_->check(medium, bounds, go_on);
