@@ -66,6 +66,11 @@
   BUG(kRetryAfterIgnored, "retry-after-ignored", "L3", "the node comes back before the time that a busy hub named")   \
   BUG(kTimerAdded, "timer-added", "T1",                                                                               \
       "a new timer of the deploy machine is added to the old one instead of replacing it")                            \
+  BUG(kRefusedUntried, "refused-untried", "Q1",                                                                       \
+      "a record that the hub refuses alone is given up, though the hub refuses everything",                           \
+      "wb_edge_agent_test RefusalTest.*")                                                                             \
+  BUG(kLossUncounted, "loss-uncounted", "Q4", "a record that leaves its lane as lost is counted nowhere",             \
+      "wb_edge_agent_test RefusalTest.*")                                                                             \
   BUG(kShadowSends, "shadow-sends", "Q3",                                                                             \
       "a candidate in its shadow sends the records that it selects, beside the release that serves")                  \
   BUG(kProbabilityOne, "probability-one", "B1", "a record that a rule drew is sent as if the rule sent every one",    \

@@ -42,7 +42,7 @@ class FakeHub:
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["content-length"]))
-                self.answer(200, fake.exchange(body))
+                self.answer(*fake.post(body))
 
             def do_GET(self):
                 artifact = fake.artifacts.get(self.path.rsplit("/", 1)[1])
@@ -65,6 +65,9 @@ class FakeHub:
         self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
         self.thread.start()
+
+    def post(self, body):
+        return 200, self.exchange(body)
 
     def exchange(self, body):
         request = fields(body)

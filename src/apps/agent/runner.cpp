@@ -393,10 +393,13 @@ void Runner::perform(agent::SendExchange&& effect) {
       return feed(agent::ExchangeFailed{id, response.error(), 0, got});
     }
     if (response->status == 200) return feed(agent::ExchangeDone{id, std::move(response->body)});
-    feed(agent::ExchangeFailed{id,
-                               fail(Code::kInvalid, "the hub answered HTTP ", std::to_string(response->status), ": ",
-                                    valid_text(response->body, 300)),
-                               world::retry_after_ms(response->headers)});
+    const int status = response->status;
+    agent::ExchangeFailed failed{id,
+                                 fail(Code::kInvalid, "the hub answered HTTP ", std::to_string(status), ": ",
+                                      valid_text(trim(response->body), 300)),
+                                 world::retry_after_ms(response->headers)};
+    failed.refused = status == 400 || status == 413 || status == 422;
+    feed(std::move(failed));
   });
 }
 

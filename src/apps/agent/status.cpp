@@ -56,6 +56,7 @@ std::string status_json(const AgentView& view, Moment now, const Measured& measu
   records["scored"] = counters.records_scored();
   records["decided_here"] = counters.records_not_sent();
   records["lost"] = counters.lost();
+  records["refused_by_hub"] = counters.refused_by_hub();
   records["dead_letters"] = counters.dead_letters();
   records["bytes_up"] = counters.bytes_up();
   records["bytes_seen"] = counters.bytes_seen();
@@ -106,6 +107,7 @@ std::string metrics_text(const AgentView& view, Moment now, const Measured& meas
   add("records_inferred_total", "counter", std::to_string(counters.records_scored()));
   add("records_decided_here_total", "counter", std::to_string(counters.records_not_sent()));
   add("records_lost_total", "counter", std::to_string(counters.lost()));
+  add("records_refused_by_hub_total", "counter", std::to_string(counters.refused_by_hub()));
   uint64_t stored = 0;
   uint64_t acked = 0;
   uint64_t evicted = 0;
@@ -234,7 +236,10 @@ std::string status_text(const Json& status) {
   out += "hub       " + hub_line(member(status, "hub")) + "\n";
   out += "records   " + count_of(records, "in") + " in, " + count_of(records, "scored") + " scored, " +
          count_of(records, "decided_here") + " decided here, " + count_of(records, "rejected") + " rejected, " +
-         count_of(records, "dead_letters") + " dead letters, " + count_of(records, "lost") + " lost\n";
+         count_of(records, "dead_letters") + " dead letters, " + count_of(records, "lost") + " lost" +
+         (number_of(records, "refused_by_hub") > 0 ? " (" + count_of(records, "refused_by_hub") + " refused by the hub)"
+                                                   : "") +
+         "\n";
   out += "outbox    " + outbox_line(member(status, "outbox")) + "\n";
   const Json& actions = member(status, "actions");
   if (number_of(actions, "done") > 0 || number_of(actions, "dropped") > 0)

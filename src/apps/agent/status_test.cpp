@@ -57,9 +57,12 @@ TEST_F(StatusText, SaysWhatBecameOfTheRecords) {
   view.outbox.lanes[0].evicted = 3;
   view.outbox.budget_left_bytes = 10;
   view.counters.set_dead_letters(2);
+  view.counters.set_lost(4);
   measured.actions = {5, 1};
   EXPECT_NE(line("outbox").find(", 3 evicted · the day's upload budget is spent"), std::string::npos) << line("outbox");
-  EXPECT_NE(line("records").find("2 dead letters"), std::string::npos);
+  EXPECT_TRUE(line("records").ends_with(", 2 dead letters, 4 lost")) << line("records");
+  view.counters.set_refused_by_hub(3);
+  EXPECT_TRUE(line("records").ends_with(", 4 lost (3 refused by the hub)")) << line("records");
   EXPECT_EQ(line("actions"), "5 done, 1 dropped");
   view.outbox.budget_left_bytes = 100'000;
   EXPECT_EQ(line("outbox").find("budget"), std::string::npos);

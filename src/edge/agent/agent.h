@@ -110,6 +110,7 @@ struct ExchangeFailed {
   int64_t retry_after_ms = 0;
   // How far it certainly did not get. A timeout says nothing, so it counts as far as the connection had come.
   enum class Got : uint8_t { kNowhere, kConnected, kSent } got = Got::kSent;
+  bool refused = false;  // for what is in it (HTTP 400, 413, 422), not for who sends it, or now
 };
 struct ActionsDone {
   uint64_t count = 0;

@@ -1,7 +1,7 @@
 #pragma once
 // The inside of Agent: state and the handlers, split by story. data.cpp: batches in; exchange.cpp: talking to the hub;
-// events.cpp: what happens to the node itself; release.cpp: what runs; tickets.cpp: the one store; agent.cpp: opening,
-// dispatch, view.
+// refusal.cpp: records that it refuses; events.cpp: what happens to the node itself; release.cpp: what runs;
+// tickets.cpp: the one store; agent.cpp: opening, dispatch, view.
 
 #include <set>
 #include <string>
@@ -98,6 +98,13 @@ class Agent::Core {
   void new_incarnation();
   void online(bool now_online);
 
+  // ---- refusal.cpp
+  struct Outgoing;
+  void note_refused(const Outgoing& sent, const std::string& text);
+  void note_taken(const Outgoing& sent, const wire::ExchangeResponse& response);
+  void condemn(Lane lane, uint64_t seq, const std::string& record, const std::string& text);
+  sync::StreamPartView probe() const;
+
   // ---- release.cpp
   void on(agent::DeployEvent&& event);
   void drive_deploy(const deploy::Event& event);
@@ -177,8 +184,23 @@ class Agent::Core {
     uint64_t load_id = 0;  // 0: not asked yet
     bool sent = false;
     uint64_t record_bytes = 0;
+    std::string only_record;  // if it brings just one
+    bool probes = false;      // in place of the accused record
   };
   std::optional<Outgoing> outgoing_;
+  // The search for a record that the hub refuses: refusal.cpp
+  struct Accused {
+    Lane lane = Lane::kLive;
+    uint64_t seq = 0;
+    bool probed = false;  // the hub has answered an exchange without it, and does not have it
+  };
+  static constexpr uint32_t kRecordsAtOnceMax = limits::kRecordsPerExchangeMax / 4;
+  struct Search {
+    uint32_t records_at_once = kRecordsAtOnceMax;
+    uint32_t suspects_count = 0;  // of the next records so many, one of them at fault; 0 = none is known to be
+    std::optional<Accused> accused;
+  };
+  Search search_;
   uint64_t next_load_id_ = 1;
   // The incarnation that an exchange names must be durable; before records go, so must all that was found out at the
   // start, and the budget. A node whose store takes nothing from the start still reports and hears what it should run

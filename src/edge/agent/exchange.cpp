@@ -31,8 +31,13 @@ void Agent::Core::prepare(const sync::SendExchange& wanted) {
   outgoing_->wanted = wanted;
   outgoing_->ticket = identity_ticket_;
   if (planted(Bug::kStoreFailureStopsControl) && store_failing_) return;
-  if (wanted.record_bytes_max > 0 && !store_failing_ && pending_.size() < agent::kPendingStoresMax)
-    plan_records(limits::kRecordsPerExchangeMax / 4);
+  if (wanted.record_bytes_max > 0 && !store_failing_ && pending_.size() < agent::kPendingStoresMax) {
+    outgoing_->probes = search_.accused && !search_.accused->probed;
+    if (outgoing_->probes)
+      outgoing_->ticket = next_ticket_ - 1;  // it says how far the hub's acks went: that too must be durable
+    else
+      plan_records(search_.records_at_once);
+  }
   proceed();
 }
 
@@ -52,7 +57,9 @@ void Agent::Core::give_back(const outbox::Plan& plan) {
 
 // The store fails, and an exchange waits for it: it goes without its records (R1).
 void Agent::Core::drop_records_from_outgoing() {
-  if (!outgoing_ || outgoing_->sent || outgoing_->load_id != 0 || outgoing_->plan.empty()) return;
+  if (!outgoing_ || outgoing_->sent || outgoing_->load_id != 0) return;
+  if (outgoing_->plan.empty() && !outgoing_->probes) return;
+  outgoing_->probes = false;
   give_back(std::exchange(outgoing_->plan, {}));
   outgoing_->ticket = identity_ticket_;
   proceed();
@@ -65,6 +72,7 @@ void Agent::Core::proceed() {
     for (const outbox::PlannedRecord& record : lane.records) load.keys.push_back(record.key);
   if (load.keys.empty()) {
     std::vector<sync::StreamPartView> parts;
+    if (outgoing_->probes) parts.push_back(probe());
     for (const outbox::LanePlan& lane : outgoing_->plan.lanes)
       parts.push_back({lane.lane, lane.after_seq, lane.through_seq, lane.evicted_count, lane.lost_count, {}});
     return send(parts);
@@ -97,6 +105,9 @@ void Agent::Core::on(agent::RowsLoaded&& loaded) {
     }
     parts.push_back(std::move(part));
   }
+  if (loaded.rows.size() == 1)
+    if (const auto bytes = outbox::Outbox::record_of(loaded.rows.front().value); bytes.ok())
+      outgoing_->only_record = std::string(*bytes);
   send(parts);
 }
 
@@ -253,6 +264,7 @@ void Agent::Core::on(agent::ExchangeDone&& done) {
     counters_dirty_ = true;
     store(std::move(ops));
   }
+  note_taken(sent, response);
   drive_sync(sync::Answered{done.id, sent.record_bytes, progressed, response.drained(), response.grant(),
                             response.desired().generation()});
   if (local_)
@@ -272,6 +284,7 @@ void Agent::Core::on(agent::ExchangeFailed&& failed) {
   hub_error_ = failed.error.text;
   const Outgoing sent = std::move(*outgoing_);
   outgoing_.reset();
+  if (failed.refused) note_refused(sent, failed.error.text);
   if (failed.got != Got::kSent || planted(Bug::kBudgetGivenBack)) give_back(sent.plan);
   online(false);
   drive_sync(sync::Failed{failed.id, reached,

@@ -157,7 +157,8 @@ class Outbox {
   // the rows after that too. What was sent before and is not acked is planned again, with the same thinning.
   Plan plan(Instant now, const PlanLimits& limits, std::vector<StoreOp>& ops);
   void acked(Lane lane, uint64_t through_seq, std::vector<StoreOp>& ops);
-  // A planned row could not be read back: it is declared lost.
+  // A planned row could not be read back, or the hub refuses this record for good: it is declared lost. No other record
+  // stands for it, as those do that survive an eviction.
   void lost(Lane lane, uint64_t seq, std::vector<StoreOp>& ops);
   // The plan's bytes certainly never left the device (no connection was made).
   void refund(const Plan& plan, std::vector<StoreOp>& ops);

@@ -228,6 +228,7 @@ Json counters_json(const wire::Counters& counters) {
           {"offline_ms", counters.offline_ms()},
           {"dead_letters", counters.dead_letters()},
           {"damaged_rows", counters.damaged_rows()},
+          {"refused_by_hub", counters.refused_by_hub()},
           {"rules", rules}};
 }
 

@@ -59,6 +59,8 @@ std::string metrics_text(Hub& hub, Rows& rows, Moment now) {
   text.one("waybill_node_records_not_sent", "gauge", "Records decided at the node and not sent.",
            sums.records_not_sent());
   text.one("waybill_node_records_lost", "gauge", "Records declared lost by the nodes.", sums.lost());
+  text.one("waybill_node_records_refused", "gauge", "Of the lost: records that a hub refused for what is in them.",
+           sums.refused_by_hub());
   text.one("waybill_node_outbox_records", "gauge", "Records waiting in the outboxes.", sums.outbox_records());
   text.one("waybill_node_outbox_bytes", "gauge", "Bytes waiting in the outboxes.", sums.outbox_bytes());
   text.one("waybill_node_bytes_up", "gauge", "Record bytes that the nodes have uploaded.", sums.bytes_up());

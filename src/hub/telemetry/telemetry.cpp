@@ -90,6 +90,7 @@ void merge(wire::Counters& into, const wire::Counters& from) {
   into.set_offline_ms(plus(into.offline_ms(), from.offline_ms()));
   into.set_dead_letters(plus(into.dead_letters(), from.dead_letters()));
   into.set_damaged_rows(plus(into.damaged_rows(), from.damaged_rows()));
+  into.set_refused_by_hub(plus(into.refused_by_hub(), from.refused_by_hub()));
   for (const wire::RuleCount& rule : from.rules()) {
     const auto found = std::find_if(into.mutable_rules()->begin(), into.mutable_rules()->end(),
                                     [&](const wire::RuleCount& known) { return known.rule() == rule.rule(); });

@@ -55,7 +55,8 @@ TEST(Telemetry, WhatOneNodeClaimsWrapsNoSum) {
         &wire::Counters::set_records_scored, &wire::Counters::set_records_not_sent, &wire::Counters::set_outbox_records,
         &wire::Counters::set_outbox_bytes, &wire::Counters::set_bytes_up, &wire::Counters::set_bytes_seen,
         &wire::Counters::set_lost, &wire::Counters::set_actions, &wire::Counters::set_boots,
-        &wire::Counters::set_offline_ms, &wire::Counters::set_dead_letters, &wire::Counters::set_damaged_rows})
+        &wire::Counters::set_offline_ms, &wire::Counters::set_dead_letters, &wire::Counters::set_damaged_rows,
+        &wire::Counters::set_refused_by_hub})
     (counters.*set)(UINT64_MAX);
   wire::RuleCount& rule = *counters.mutable_rules(0);
   rule.set_selected(UINT64_MAX);
@@ -76,7 +77,7 @@ TEST(Telemetry, WhatOneNodeClaimsWrapsNoSum) {
         &wire::Counters::records_scored, &wire::Counters::records_not_sent, &wire::Counters::outbox_records,
         &wire::Counters::outbox_bytes, &wire::Counters::bytes_up, &wire::Counters::bytes_seen, &wire::Counters::lost,
         &wire::Counters::actions, &wire::Counters::boots, &wire::Counters::offline_ms, &wire::Counters::dead_letters,
-        &wire::Counters::damaged_rows})
+        &wire::Counters::damaged_rows, &wire::Counters::refused_by_hub})
     EXPECT_EQ((sums.*get)(), UINT64_MAX);
   EXPECT_EQ(sums.rules(0).selected(), UINT64_MAX);
   EXPECT_EQ(sums.rules(0).uploaded(), UINT64_MAX);
