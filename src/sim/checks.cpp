@@ -13,6 +13,14 @@ namespace {
 constexpr int64_t kContactMs = 30'000;  // hub::HubConfig::next_contact_ms
 constexpr uint64_t kEarlyRetries = 4;   // the allowance that a node starts with, and one more
 
+// The record that was refused, in the dead letter that says so.
+std::optional<wire::RecordUp> refused_record(const wire::RecordUp& letter) {
+  wire::RecordUp inside;
+  const bool is_one = letter.rule() == static_cast<uint32_t>(Rule::kDeadLetter) &&
+                      !letter.raw().starts_with(kUnreadable) && inside.ParseFromString(letter.raw());
+  return is_one ? std::optional(inside) : std::nullopt;
+}
+
 // The number of the reading that a record brings; a dead letter has it in its text.
 uint64_t reading_of(const wire::RecordUp& record) {
   if (record.numbers_size() == 3) return static_cast<uint64_t>(record.numbers(0));
@@ -46,6 +54,13 @@ Fleet::Readings Fleet::readings_at_hub(const SimNode& node, bool check) {
       return true;
     }
     if (record->rule() == static_cast<uint32_t>(Rule::kEvent)) return true;  // no reading
+    if (const auto refused = refused_record(*record)) {
+      if (!node.is_unwelcome(reading_of(*refused))) violate("Q1", node.id() + ": a letter of a record nobody refused");
+      out[reading_of(*refused)].push_back(key_on_node(key));
+      uint64_t none_before = 0;
+      if (check) check_record(node, *refused, none_before);
+      return true;
+    }
     out[reading_of(*record)].push_back(key_on_node(key));
     if (check) check_record(node, *record, last_in[{place.incarnation, place.lane}]);
     return true;

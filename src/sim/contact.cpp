@@ -17,21 +17,38 @@ using Got = agent::ExchangeFailed::Got;
 
 bool SimNode::hub_refuses_connections() const { return fleet_.away_ == Away::kRefuses; }
 
-void SimNode::failed_exchange(uint64_t exchange, const Error& error, int64_t retry_after_ms, Got got) {
-  if (exchange_ != exchange) return;
+void SimNode::failed_exchange(const agent::ExchangeFailed& failed) {
+  if (exchange_ != failed.id) return;
   exchange_ = 0;
   ++fleet_.report_.exchanges_lost;
-  if (retry_after_ms > 0) not_before_ns_ = fleet_.clock_.now_ns() + retry_after_ms * kNsPerMs;
-  step(agent::ExchangeFailed{exchange, error, retry_after_ms, got});
+  if (failed.retry_after_ms > 0) not_before_ns_ = fleet_.clock_.now_ns() + failed.retry_after_ms * kNsPerMs;
+  step(failed);
 }
 
-// The hub answers 503, as far as the way back allows.
-void SimNode::refuse(uint64_t life, uint64_t exchange, int64_t retry_after_ms) {
+// As far as the way back allows.
+void SimNode::refuse(uint64_t life, uint64_t exchange, int64_t retry_after_ms, bool for_what_is_in_it) {
   if (hits(prng_, fleet_.faults_.lose_per_million)) return;
-  fleet_.clock_.in_ms(5 + draw_ms(prng_, fleet_.faults_.delay_max_ms), [this, life, exchange, retry_after_ms] {
-    if (life_ == life && link.down_open(now_ms()))
-      failed_exchange(exchange, fail(Code::kInvalid, "the hub answered HTTP 503"), retry_after_ms, Got::kSent);
+  const Error error =
+      fail(Code::kInvalid, for_what_is_in_it ? "the hub answered HTTP 400" : "the hub answered HTTP 503");
+  const agent::ExchangeFailed failed{exchange, error, retry_after_ms, Got::kSent, for_what_is_in_it};
+  fleet_.clock_.in_ms(5 + draw_ms(prng_, fleet_.faults_.delay_max_ms), [this, life, failed] {
+    if (life_ == life && link.down_open(now_ms())) failed_exchange(failed);
   });
+}
+
+// Whether the request brings a reading that is refused. Its dead letter is not.
+bool SimNode::brings_unwelcome(const wire::ExchangeRequest& request) {
+  std::vector<uint64_t> unwelcome;
+  int records = 0;
+  for (const wire::StreamUp& stream : request.streams()) {
+    records += stream.records_size();
+    for (const wire::RecordUp& record : stream.records())
+      if (record.numbers_size() == 3 && is_unwelcome(static_cast<uint64_t>(record.numbers(0))))
+        unwelcome.push_back(static_cast<uint64_t>(record.numbers(0)));
+  }
+  if (records == 1) refused_alone_.insert(unwelcome.begin(), unwelcome.end());
+  fleet_.report_.exchanges_refused += unwelcome.empty() ? 0 : 1;
+  return !unwelcome.empty();
 }
 
 void SimNode::perform(agent::SendExchange&& effect) {
@@ -39,7 +56,7 @@ void SimNode::perform(agent::SendExchange&& effect) {
   fleet_.trace_.update(effect.request);
   const auto fails_in = [this, mine = life_, id = effect.id](int64_t ms, const char* why, Got got) {
     fleet_.clock_.in_ms(ms, [this, mine, id, why, got] {
-      if (life_ == mine) failed_exchange(id, fail(Code::kUnavailable, why), 0, got);
+      if (life_ == mine) failed_exchange({id, fail(Code::kUnavailable, why), 0, got});
     });
   };
   const auto request = wire::decode_exchange_request(effect.request);

@@ -60,8 +60,7 @@ void Fleet::restart_hub() {
   const auto cut = [this](const auto& waiting) {
     waiting.node->last_at_hub_ = 0;  // what was not committed was not said
     clock_.in_ms(5, [node = waiting.node, life = waiting.life, id = waiting.id] {
-      if (node->life_ == life)
-        node->failed_exchange(id, fail(Code::kUnavailable, "connection reset"), 0, agent::ExchangeFailed::Got::kSent);
+      if (node->life_ == life) node->failed_exchange({id, fail(Code::kUnavailable, "connection reset")});
     });
   };
   for (const Call& call : std::exchange(calls_, {})) cut(call);
@@ -82,6 +81,8 @@ void Fleet::at_hub(SimNode& node, uint64_t life, uint64_t id, const Bytes& bytes
   ++report_.exchanges;
   const auto request = wire::decode_exchange_request(bytes);
   if (!request.ok()) return;
+  if (!healing_ && clock_.now_ms() < refusing_until_ms_ && node.brings_unwelcome(*request))
+    return node.refuse(life, id, 0, true);
   const auto exposure = exposure_of(node);
   begin_call();
   auto outcome = hub_->exchange(rows_, hub_now(), node.id(), *request);

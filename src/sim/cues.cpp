@@ -21,6 +21,7 @@ void Fleet::perform(const Cue& cue) {
     case Act::kHubBusy: return begin_overload(cue.for_ms);
     case Act::kHubBackup: return keep_backup();
     case Act::kHubRestore: return restore_hub();
+    case Act::kHubRefuses: refusing_until_ms_ = clock_.now_ms() + cue.for_ms; return;
     default: break;
   }
   for (size_t i = cue.nodes.first; i < nodes_.size() && i <= cue.nodes.last; ++i) nodes_[i]->befall(cue);

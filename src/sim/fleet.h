@@ -129,6 +129,7 @@ class Fleet {
   uint64_t next_held_ = 1;
   Away away_ = Away::kNo;
   int64_t away_since_ms_ = 0;
+  int64_t refusing_until_ms_ = 0;  // a proxy before it does: SimNode::is_unwelcome
   int64_t hub_well_since_ms_ = 0;  // no outage, overload, restart or restore since
   uint32_t load_permille_ = 0;
   // the fleet

@@ -15,7 +15,8 @@ constexpr uint32_t kStepsAtOnceMax = 1'000;
 constexpr uint32_t kSmallOutboxEvery = 4;  // nodes whose outbox overflows within a day without contact
 constexpr uint32_t kSmallOutboxEntries = 96;
 constexpr uint32_t kUnreadablePerMillion = 20'000;  // of the readings
-constexpr uint32_t kImagePerMillion = 10'000;       // of the looks at a node's life
+constexpr uint32_t kUnwelcomePerMillion = 20'000;
+constexpr uint32_t kImagePerMillion = 10'000;  // of the looks at a node's life
 
 }  // namespace
 
@@ -43,6 +44,7 @@ SimNode::SimNode(Fleet& fleet, const SimNode& original, uint64_t copy_number, Pr
   revoked = original.revoked;
   link = original.link;
   rotted_records_ = original.rotted_records_;
+  refused_alone_ = original.refused_alone_;
   forgot_ = original.forgot_;
 }
 
@@ -248,6 +250,11 @@ Reading SimNode::reading(uint64_t number) const {
 // So does whether it comes as a line that nobody can read, a dead letter.
 bool SimNode::is_unreadable(uint64_t number) const {
   return Prng(readings_seed_ + number * 0xD1B54A32D192ED03ULL).chance(kUnreadablePerMillion);
+}
+
+// And whether a hub that refuses readings refuses this one.
+bool SimNode::is_unwelcome(uint64_t number) const {
+  return Prng(readings_seed_ + number * 0xA0761D6478BD642FULL).chance(kUnwelcomePerMillion);
 }
 
 void SimNode::give_batch() {

@@ -102,6 +102,7 @@ class SimNode {
   bool serves_swapped() const;
   Reading reading(uint64_t number) const;
   bool is_unreadable(uint64_t number) const;
+  bool is_unwelcome(uint64_t number) const;
 
   // cues.cpp
   void befall(const Cue& cue);
@@ -123,9 +124,11 @@ class SimNode {
   void forget_state();
 
   // contact.cpp
-  void failed_exchange(uint64_t exchange, const Error& error, int64_t retry_after_ms, agent::ExchangeFailed::Got got);
+  void failed_exchange(const agent::ExchangeFailed& failed);
   void deliver(uint64_t exchange, const Bytes& response);
-  void refuse(uint64_t life, uint64_t exchange, int64_t retry_after_ms);  // the hub answers 503
+  // The hub answers 503, or 400.
+  void refuse(uint64_t life, uint64_t exchange, int64_t retry_after_ms, bool for_what_is_in_it = false);
+  bool brings_unwelcome(const wire::ExchangeRequest& request);
   Bytes spoil(Bytes bytes, uint64_t offset);
   bool hub_refuses_connections() const;
   void count_knock();
@@ -200,6 +203,7 @@ class SimNode {
   std::set<std::string> refused_for_good_;  // in quarantine, for more than a bad transfer
   std::optional<Image> image_;
   std::vector<std::string> rotted_records_;           // keys of records whose rows were damaged
+  std::set<uint64_t> refused_alone_;                  // readings that the hub refused with nothing else to blame
   bool forgot_ = false;                               // rows of its state were damaged, or its disk was an old image
   bool copied_ = false;                               // there was a copy of it
   std::map<uint64_t, std::string> lost_by_hub_;       // readings that the hub had and its backup had not → record key

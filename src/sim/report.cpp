@@ -16,6 +16,7 @@ constexpr auto kCounts = std::to_array<ReportCount>({
     {"rots", &Report::rots},
     {"images_restored", &Report::images_restored},
     {"hub_restores", &Report::hub_restores},
+    {"exchanges_refused", &Report::exchanges_refused},
     {"records_accepted", &Report::records_accepted},
     {"records_at_hub", &Report::records_at_hub},
     {"rollbacks", &Report::rollbacks},

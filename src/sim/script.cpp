@@ -37,6 +37,8 @@ constexpr ActSpec kActs[] = {
     {Act::kHubBusy, "hub_busy", Takes::kFor, false, "the hub has more to do than it can take in"},
     {Act::kHubBackup, "hub_backup", Takes::kNothing, false, "the hub is backed up"},
     {Act::kHubRestore, "hub_restore", Takes::kNothing, false, "the hub is put back to its last backup"},
+    {Act::kHubRefuses, "hub_refuses", Takes::kFor, false,
+     "one reading in fifty is refused, with all that comes with it"},
 };
 
 constexpr std::array<std::string_view, 5> kKindNames = {"good", "retrained", "swapped", "deadly", "picky"};

@@ -45,6 +45,7 @@ enum class Act : uint8_t {
   kHubBusy,
   kHubBackup,
   kHubRestore,
+  kHubRefuses,
 };
 
 // What a cue of this act says after its name.

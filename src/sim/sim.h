@@ -57,9 +57,10 @@ struct Report {
   uint64_t exchanges = 0;
   uint64_t exchanges_lost = 0;
   uint64_t store_failures = 0;
-  uint64_t rots = 0;             // boots that found rows or a slot damaged
-  uint64_t images_restored = 0;  // boots from an old image of the disk
-  uint64_t hub_restores = 0;     // the hub came back from a backup
+  uint64_t rots = 0;               // boots that found rows or a slot damaged
+  uint64_t images_restored = 0;    // boots from an old image of the disk
+  uint64_t hub_restores = 0;       // the hub came back from a backup
+  uint64_t exchanges_refused = 0;  // for what was in them
   uint64_t records_accepted = 0;
   uint64_t records_at_hub = 0;
   uint64_t rollbacks = 0;  // releases that nodes took back by themselves

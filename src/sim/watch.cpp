@@ -182,10 +182,11 @@ void SimNode::check_now() {
       violate("Q4", "produced " + std::to_string(lane.produced) + " is not the sum of its parts");
     lost += lane.lost;
   }
-  // Q5: only damaged records are lost. With its counters gone it declares by sequence numbers, which is an upper bound.
-  if (lost > rotted_records_.size() && !forgot_)
+  // Q5: only damaged records are lost, and those that the hub refused alone. With its counters gone it declares by
+  // sequence numbers, which is an upper bound.
+  if (lost > rotted_records_.size() + refused_alone_.size() && !forgot_)
     violate("Q5", std::to_string(lost) + " records declared lost, " + std::to_string(rotted_records_.size()) +
-                      " were damaged");
+                      " were damaged, " + std::to_string(refused_alone_.size()) + " refused");
   uint64_t effected = 0;
   for (const outbox::LaneCounts& lane : view.outbox.lanes) effected += lane.effected;
   if (effected != effected_seen_ || view.outbox.waiting_count == 0) last_progress_ms_ = now_ms();
@@ -268,9 +269,9 @@ void SimNode::check_last() {
   fleet_.check_estimates(*this, view);
 }
 
-// Q1: what was accepted is at the hub, waits, was evicted and counted, or sat on a damaged row. Q4: what a restored hub
-// has forgotten it declares as its own gap, in streams that went on; not so what no ack had reached the node for, who
-// sends it again, or declares it itself if its row was damaged meanwhile.
+// Q1: what was accepted is at the hub (in a dead letter, if it was refused), waits, was evicted and counted, or sat on
+// a damaged row. Q4: what a restored hub has forgotten it declares as its own gap, in streams that went on; not so what
+// no ack had reached the node for, who sends it again, or declares it itself if its row was damaged meanwhile.
 void SimNode::check_losses(const AgentView& view, const std::map<uint64_t, std::vector<std::string>>& at_hub) {
   decided("Q1", accepted_.size());
   const std::set<std::string> rotted(rotted_records_.begin(), rotted_records_.end());
