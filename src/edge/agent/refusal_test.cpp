@@ -129,7 +129,7 @@ TEST_F(RefusalTest, ADeadLetterThatIsRefusedIsOnlyCounted) {
   expect_exact();
 }
 
-TEST_F(RefusalTest, AHubThatRefusesEverythingCostsNoRecord) {
+TEST_F(RefusalTest, AHubThatRefusesEverythingCostsNoRecord) {  // Q1
   send(1, {11, 12, 13});
   EXPECT_EQ(drain_past(everything, 60), 60);
   EXPECT_EQ(view().outbox.waiting_count, 3U);
@@ -140,7 +140,7 @@ TEST_F(RefusalTest, AHubThatRefusesEverythingCostsNoRecord) {
 }
 
 // Whatever the moment at which a hub that refuses everything becomes well, or the other way round.
-TEST_F(RefusalTest, AHubThatRefusesEverythingForAWhileCostsNoRecord) {
+TEST_F(RefusalTest, AHubThatRefusesEverythingForAWhileCostsNoRecord) {  // Q1
   uint64_t answer_id = 0;
   uint64_t produced = 0;
   for (int from = 0; from < 4; ++from)
@@ -172,8 +172,8 @@ TEST_F(RefusalTest, ARecordThatTheHubHasIsNotGivenUp) {
   EXPECT_TRUE(letters().empty());
 }
 
-// R1: a probe that waits for a store that fails does not keep control from the hub.
-TEST_F(RefusalTest, WithAStoreThatFailsControlStillGoes) {
+// A probe that waits for a store that fails does not keep control from the hub.
+TEST_F(RefusalTest, WithAStoreThatFailsControlStillGoes) {  // R1
   send(1, {5'000});
   for (int i = 0; i < 40 && view().counters.refused_by_hub() == 0; ++i) {
     ASSERT_TRUE(reach_exchange());
