@@ -186,6 +186,7 @@ class Agent::Core {
     uint64_t record_bytes = 0;
     std::string only_record;  // if it brings just one
     bool probes = false;      // in place of the accused record
+    uint64_t reported_generation = 0;
   };
   std::optional<Outgoing> outgoing_;
   // The search for a record that the hub refuses: refusal.cpp

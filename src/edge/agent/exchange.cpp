@@ -129,6 +129,7 @@ void Agent::Core::send(const std::vector<sync::StreamPartView>& parts) {
   for (const auto& [id, schema] : schemas_)
     if (named.contains(id)) *request.add_schemas() = schema;
   outgoing_->sent = true;
+  outgoing_->reported_generation = request.reported().desired_generation();
   effects_.push_back(agent::SendExchange{outgoing_->wanted.id, wire::encode(request),
                                          int64_t{request.long_poll_ms()} + outgoing_->wanted.answer_timeout_ms});
 }
@@ -266,7 +267,8 @@ void Agent::Core::on(agent::ExchangeDone&& done) {
   }
   note_taken(sent, response);
   drive_sync(sync::Answered{done.id, sent.record_bytes, progressed, response.drained(), response.grant(),
-                            response.desired().generation()});
+                            response.desired().generation(),
+                            response.desired().generation() != sent.reported_generation});
   if (local_)
     refuse_for_local(response.desired());
   else

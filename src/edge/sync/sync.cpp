@@ -107,7 +107,7 @@ void Sync::on(Instant now, const Waiting& waiting) {
 void Sync::on(Instant now, const Answered& answered) {
   if (!in_flight_ || answered.id != id_) return;
   in_flight_ = false;
-  note_unheld(now, answered.generation);
+  note_unheld(now, answered);
   parked_ = false;
   hub_refused_ = false;
   ++view_.answers;
@@ -140,9 +140,9 @@ void Sync::on(Instant now, const Answered& answered) {
 // The hub holds no long-poll of a node that has not done what is wanted of it. A node that cannot do it, for its store
 // fails or it refuses the assignment, would ask again at once, for ever. Only a long-poll that was held says that this
 // is over: what was no long-poll, such as the first contact after a failure, says nothing.
-void Sync::note_unheld(Instant now, uint64_t generation) {
-  const bool news = std::exchange(generation_, generation) != generation;
-  const bool held = parked_ && now >= earlier(after_ms(begun_at_, kHeldMinMs), parked_until_);
+void Sync::note_unheld(Instant now, const Answered& answered) {
+  const bool news = std::exchange(generation_, answered.generation) != answered.generation;
+  const bool held = parked_ && !answered.unmet && now >= earlier(after_ms(begun_at_, kHeldMinMs), parked_until_);
   if (news || held)
     unheld_in_row_ = 0;
   else if (parked_)

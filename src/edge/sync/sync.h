@@ -53,6 +53,7 @@ struct Answered {  // the hub answered exchange `id`
   bool drained = false;     // the hub refused the records for now
   wire::Grant grant;
   uint64_t generation = 0;  // of the desired state in it: another one than last time is news
+  bool unmet = false;       // the request did not report that generation: then no hub holds it, however long it took
 };
 struct Failed {  // no usable answer
   uint64_t id = 0;
@@ -99,7 +100,7 @@ class Sync {
   void on(Instant now, const Waiting& waiting);
   void on(Instant now, const Answered& answered);
   void on(Instant now, const Failed& failed);
-  void note_unheld(Instant now, uint64_t generation);
+  void note_unheld(Instant now, const Answered& answered);
   void take_grant(const wire::Grant& grant);
   void refill(Instant now);
   void failed(Instant now, bool reached, uint32_t retry_after_ms);

@@ -120,6 +120,21 @@ TEST(Sync, AFailureAmongLongPollsThatAreNotHeldChangesNothing) {
   EXPECT_GE(d.sends, 3'600 / 33);
 }
 
+// L2: nor over a link on which an answer that was not held takes as long as one that was.
+TEST(Sync, OnASlowLinkALongPollIsNotTakenForHeld) {
+  Driver d;
+  park(d);
+  d.sends = 0;
+  for (const Instant end = ms(3'600'000); d.run_until_send(end);) {
+    const uint64_t id = d.open->id;
+    d.open.reset();
+    d.now.ns += 3 * kNsPerSecond;
+    d.step(Answered{id, 0, false, false, grant(1'000'000, 30'000), 7, true});
+  }
+  EXPECT_LE(d.sends, 3'600 / 30 + 12);
+  EXPECT_GE(d.sends, 3'600 / 37);
+}
+
 TEST(Sync, NewsAndHeldLongPollsKeepItAskingAtOnce) {
   Driver d;
   park(d);
