@@ -235,8 +235,10 @@ void SimNode::check_reach(const AgentView&) {
                       std::to_string((now_ms() - last_contact_ms_) / kMinuteMs) + " minutes");
   const bool only_full = now_ms() < full_until_ms_ && now_ms() >= broken_until_ms_ && for_long(booted_ns_) &&
                          agent_->serving() != nullptr && faults.store_fail_per_million <= 10'000;
-  decided("R1", only_full ? 1 : 0);
-  if (only_full && now_ms() - std::max(full_since_ms_, last_accepted_ms_) > kFullStillTakesMs &&
+  // What was sent and not acked has to stay: a hub that takes nothing for hours leaves no room to make.
+  const bool gets_through = now_ms() - last_progress_ms_ <= kReachMs;
+  decided("R1", only_full && gets_through ? 1 : 0);
+  if (only_full && gets_through && now_ms() - std::max(full_since_ms_, last_accepted_ms_) > kFullStillTakesMs &&
       now_ns - booted_ns_ > kFullStillTakesMs * kNsPerMs)
     violate("R1", "takes nothing in on a full disk, for " +
                       std::to_string((now_ms() - std::max(full_since_ms_, last_accepted_ms_)) / kHourMs) + " hours");
