@@ -141,7 +141,8 @@ void Sync::on(Instant now, const Answered& answered) {
 // fails or it refuses the assignment, would ask again at once, for ever. Only a long-poll that was held says that this
 // is over: what was no long-poll, such as the first contact after a failure, says nothing.
 void Sync::note_unheld(Instant now, const Answered& answered) {
-  const bool news = std::exchange(generation_, answered.generation) != answered.generation;
+  const bool news = answered.generation > generation_;  // an old answer on its way is none
+  generation_ = std::max(generation_, answered.generation);
   const bool held = parked_ && !answered.unmet && now >= earlier(after_ms(begun_at_, kHeldMinMs), parked_until_);
   if (news || held)
     unheld_in_row_ = 0;

@@ -52,7 +52,7 @@ struct Answered {  // the hub answered exchange `id`
   bool progressed = false;  // an ack moved
   bool drained = false;     // the hub refused the records for now
   wire::Grant grant;
-  uint64_t generation = 0;  // of the desired state in it: another one than last time is news
+  uint64_t generation = 0;  // of the desired state in it: a newer one than before is news
   bool unmet = false;       // the request did not report that generation: then no hub holds it, however long it took
 };
 struct Failed {  // no usable answer
