@@ -139,23 +139,37 @@ Result<std::unique_ptr<NodeDb>> NodeDb::open(const std::string& path, const Limi
   return db;
 }
 
-// With `reserve` the log is not cut off, for what it gives back others may take: its head is overwritten instead. Every
-// frame behind it is in the file by then, and the next commit writes a new head. That the old one is gone is synced: so
-// a head that is neither whole nor zeros is a damaged one (node_log.h).
 Status NodeDb::checkpoint() {
   int frames = 0, moved = 0;
   const int mode = limits_.reserve ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_TRUNCATE;
   const int result = sqlite3_wal_checkpoint_v2(database_, "main", mode, &frames, &moved);
   if (result != SQLITE_OK) return error(result, "move the log into the file");
   log_frames_ = 0;
-  sqlite3_file* log = frames == moved ? file_of(database_, SQLITE_FCNTL_JOURNAL_POINTER) : nullptr;
-  sqlite3_int64 bytes = 0;
-  if (log == nullptr || log->pMethods->xFileSize(log, &bytes) != SQLITE_OK) return ok_status();
-  const std::array<char, kLogHeadBytes> nothing{};
-  if (limits_.reserve && bytes >= sqlite3_int64{kLogHeadBytes})
-    (void)log->pMethods->xWrite(log, nothing.data(), kLogHeadBytes, 0);  // what stays is only read once more
-  (void)log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
+  log_is_spent_ = frames == moved;
+  (void)empty_log();  // begin() tries again
   return ok_status();
+}
+
+// With `reserve` the log is not cut off, for what it gives back others may take: its head is overwritten instead. Every
+// frame behind it is in the file by then, and the next commit writes a new head. Before that the end of the old one is
+// synced: so a head that is neither whole nor zeros is a damaged one (node_log.h).
+Status NodeDb::empty_log() {
+  sqlite3_file* log = log_is_spent_ ? file_of(database_, SQLITE_FCNTL_JOURNAL_POINTER) : nullptr;
+  if (log == nullptr) return ok_status();
+  const std::array<char, kLogHeadBytes> nothing{};
+  sqlite3_int64 bytes = 0;
+  int result = log->pMethods->xFileSize(log, &bytes);
+  if (result == SQLITE_OK && limits_.reserve && bytes >= sqlite3_int64{kLogHeadBytes})
+    result = log->pMethods->xWrite(log, nothing.data(), kLogHeadBytes, 0);
+  if (result == SQLITE_OK) result = log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
+  if (result != SQLITE_OK) return error(result, "empty the log");
+  log_is_spent_ = false;
+  return ok_status();
+}
+
+Status NodeDb::begin() {
+  WB_CHECK(empty_log());
+  return execute("BEGIN IMMEDIATE");
 }
 
 void NodeDb::hold_log(uint64_t bytes) {
@@ -168,8 +182,19 @@ bool NodeDb::hold(uint64_t bytes) {
   sqlite3_file* file = file_of(database_, SQLITE_FCNTL_FILE_POINTER);
   bytes = std::min(bytes, limits_.file_bytes_max);
   if (file == nullptr || held_bytes() >= bytes) return true;
-  // SQLite may take the file's length for that of the database, and note it in the log: it must last as long.
-  return take_space(file, bytes) && file->pMethods->xSync(file, SQLITE_SYNC_NORMAL) == SQLITE_OK;
+  length_lasts_ = false;
+  return take_space(file, bytes) && sync_length().ok();
+}
+
+// SQLite may take the file's length for that of the database, and note it in the log: it must last as long, so commit()
+// tries again what failed or was cut short.
+Status NodeDb::sync_length() {
+  sqlite3_file* file = length_lasts_ || !limits_.reserve ? nullptr : file_of(database_, SQLITE_FCNTL_FILE_POINTER);
+  if (file == nullptr) return ok_status();
+  const int result = file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
+  if (result != SQLITE_OK) return error(result, "sync the file's length");
+  length_lasts_ = true;
+  return ok_status();
 }
 
 uint64_t NodeDb::held_bytes() {
@@ -327,6 +352,7 @@ Status NodeDb::commit() {
     for (const std::string_view note : {kDamageNoted, kCommitsLost})
       WB_CHECK(apply(StoreOp{NodeTable::kState, std::string(note), {}, true}));
   }
+  WB_CHECK(sync_length());
   WB_CHECK(execute("COMMIT"));
   damage_noted_ = false;
   if (static_cast<uint64_t>(log_frames_) * kNodePageBytes >= limits_.wal_bytes_max)
@@ -355,6 +381,7 @@ Result<StoredState> NodeDb::read_all() {
     WB_CHECK(apply(op));
   }
   WB_CHECK(apply(StoreOp{NodeTable::kState, std::string(kDamageNoted), key_u64(found.damaged_rows_count), false}));
+  WB_CHECK(sync_length());
   WB_CHECK(execute("COMMIT"));
   return found;
 }

@@ -44,7 +44,7 @@ class NodeDb {
   NodeDb(const NodeDb&) = delete;
   NodeDb& operator=(const NodeDb&) = delete;
 
-  Status begin() { return execute("BEGIN IMMEDIATE"); }
+  Status begin();
   Status apply(const StoreOp& op);
   Status commit();  // with it what read_all() said is taken for told
   bool rollback();  // false: the connection is of no use any more
@@ -71,6 +71,8 @@ class NodeDb {
   explicit NodeDb(std::string path) : path_(std::move(path)) {}
   Status connect();
   Status configure(const Limits& limits);
+  Status empty_log();
+  Status sync_length();
   void hold_log(uint64_t bytes);
   Status check_schema();
   Status quick_check();
@@ -86,6 +88,8 @@ class NodeDb {
   std::string path_;
   bool damage_noted_ = false;
   int log_frames_ = 0;
+  bool length_lasts_ = false;  // the file's, as it is now, through a power cut
+  bool log_is_spent_ = false;  // all of it is in the file, and it is not durably empty yet
   sqlite3* database_ = nullptr;
   Limits limits_;
   Statement put_state_, erase_state_;

@@ -171,8 +171,8 @@ void MemoryDisk::apply_to_files(const std::shared_ptr<const Op>& op) {
     for (const auto& one : file.unsynced) change(file.durable, *one);
     file.unsynced.clear();
   } else if (op->kind == Op::Kind::kFailedSync) {
-    file.forgotten = file.forgotten || !file.unsynced.empty();
-    file.unsynced.clear();
+    if (std::erase_if(file.unsynced, [](const auto& one) { return one->kind == Op::Kind::kWrite; }) > 0)
+      file.forgotten = true;
   } else {
     if (!keep_log_) file.durable.reset();  // nobody will ask for it
     change(file.now, *op);

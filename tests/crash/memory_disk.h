@@ -11,7 +11,7 @@
 //
 // A failed sync is remembered as Linux does it: the writes since the last sync are marked clean and will never be
 // written, though they can still be read until power fails. A later write makes the whole 4 KiB page it touches dirty
-// again, with what the page then holds.
+// again, with what the page then holds. A length that was set is no page: the next sync takes it along.
 
 #include <cstdint>
 #include <map>
