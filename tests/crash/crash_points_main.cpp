@@ -3,12 +3,14 @@
 //
 // Workloads are shared out among --jobs processes by moment: an assertion or a crash of the product in one of them is a
 // violation of the moment it stood at.
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -83,6 +85,23 @@ Tally read_report(const Report& report) {
   return tally;
 }
 
+// A store and its caller take turns. On one core they hand over without waking another one, which in a virtual machine
+// makes several times as many points a second. Jobs that begin together take cores one after the other.
+void stay_on_one_core(uint32_t job) {
+  cpu_set_t allowed;
+  if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
+  std::vector<int> cores;
+  for (int core = 0; core < CPU_SETSIZE; ++core)
+    if (CPU_ISSET(core, &allowed)) cores.push_back(core);
+  if (cores.empty()) return;
+  const auto here = std::find(cores.begin(), cores.end(), ::sched_getcpu());
+  const size_t at = here == cores.end() ? 0 : static_cast<size_t>(here - cores.begin());
+  cpu_set_t mine;
+  CPU_ZERO(&mine);
+  CPU_SET(cores[(at + job) % cores.size()], &mine);
+  (void)::sched_setaffinity(0, sizeof mine, &mine);
+}
+
 using Work = std::function<Tally(const Plan& plan, const Progress& progress)>;
 
 // Runs the work in plan.jobs processes and adds up.
@@ -95,6 +114,7 @@ Tally share(const Plan& plan, const Work& work) {
   for (uint32_t job = 0; job < plan.jobs; ++job) {
     const pid_t child = ::fork();
     if (child == 0) {
+      stay_on_one_core(job);
       Plan mine = plan;
       mine.job = job;
       Report& report = reports[job];
