@@ -76,6 +76,7 @@ class SqliteRows::Impl {
 
   Status open();
   Status execute(const char* sql);
+  Result<int> read_version();
   // Some faults (disk full, I/O) have rolled back already; then there is nothing to undo and this is no error.
   void undo() {
     if (sqlite3_get_autocommit(database_) == 0) sqlite3_exec(database_, "ROLLBACK", nullptr, nullptr, nullptr);
@@ -101,6 +102,15 @@ Status SqliteRows::Impl::execute(const char* sql) {
   return ok_status();
 }
 
+Result<int> SqliteRows::Impl::read_version() {
+  sqlite3_stmt* raw = nullptr;
+  int result = sqlite3_prepare_v2(database_, "PRAGMA user_version", -1, &raw, nullptr);
+  const Statement statement(raw);
+  if (result == SQLITE_OK) result = sqlite3_step(raw);
+  if (result != SQLITE_ROW) return sqlite_error(database_, result, path_, "read the version");
+  return sqlite3_column_int(raw, 0);
+}
+
 Status SqliteRows::Impl::open() {
   // SQLite would go on without them, and the hub would have forgotten what it answered.
   if (const std::string log = path_ + "-wal"; log_lost_commits(log))
@@ -118,13 +128,7 @@ Status SqliteRows::Impl::open() {
   WB_CHECK(execute("PRAGMA temp_store=MEMORY"));
   WB_CHECK(execute(("PRAGMA cache_size=-" + std::to_string(kCacheKib)).c_str()));
   WB_CHECK(execute(("PRAGMA wal_autocheckpoint=" + std::to_string(kCheckpointPages)).c_str()));
-  int version = 0;
-  const auto read_version = [](void* out, int, char** values, char**) {
-    *static_cast<int*>(out) = std::atoi(values[0]);
-    return 0;
-  };
-  const int read = sqlite3_exec(database_, "PRAGMA user_version", read_version, &version, nullptr);
-  if (read != SQLITE_OK) return sqlite_error(database_, read, path_, "read the version");
+  WB_TRY(const int version, read_version());
   if (version > kSchemaVersion)
     return fail(Code::kUnsupported, "hub database ", path_, " was written by a newer Waybill (layout ",
                 std::to_string(version), ", this one knows ", std::to_string(kSchemaVersion),
