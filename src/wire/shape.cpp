@@ -29,18 +29,21 @@ struct Part {
   size_t count_max = kAny;
   size_t bytes_max = kAny;
   std::span<const Part> inside = {};
+  bool numbers = false;
   bool whole = false;  // counted over the whole input; at most one part of a message is
 };
+// Numbers come packed from every agent, many in one part; or one by one.
+constexpr Part numbers(int field, std::string_view what, size_t count_max) {
+  return {field, what, count_max, count_max * kVarintBytesMax, {}, true};
+}
 constexpr size_t kPartsMax = 8;  // of one message
 
-// Bins come packed from every agent; one by one they are counted.
-constexpr size_t bytes_of(size_t numbers) { return numbers * kVarintBytesMax; }
 constexpr Part kSketch[] = {
-    {ScoreSketch::kConfidenceBinsFieldNumber, "bins", limits::kBinsMax, bytes_of(limits::kBinsMax)},
-    {ScoreSketch::kLatencyBinsUsFieldNumber, "bins", limits::kBinsMax, bytes_of(limits::kBinsMax)},
-    {ScoreSketch::kNoveltyBinsFieldNumber, "bins", limits::kBinsMax, bytes_of(limits::kBinsMax)},
+    numbers(ScoreSketch::kConfidenceBinsFieldNumber, "bins", limits::kBinsMax),
+    numbers(ScoreSketch::kLatencyBinsUsFieldNumber, "bins", limits::kBinsMax),
+    numbers(ScoreSketch::kNoveltyBinsFieldNumber, "bins", limits::kBinsMax),
     {ScoreSketch::kLabelsFieldNumber, "labels", limits::kClassesMax},
-    {ScoreSketch::kLabelCountsFieldNumber, "label counts", limits::kClassesMax, bytes_of(limits::kClassesMax)},
+    numbers(ScoreSketch::kLabelCountsFieldNumber, "label counts", limits::kClassesMax),
 };
 constexpr Part kReported[] = {
     {Reported::kQuarantinedFieldNumber, "quarantined releases", limits::kQuarantinedMax},
@@ -50,13 +53,14 @@ constexpr Part kReported[] = {
 constexpr Part kCounters[] = {{Counters::kRulesFieldNumber, "rules", limits::kRulesMax}};
 constexpr Part kSchema[] = {
     {SchemaDef::kNamesFieldNumber, "columns", Schema::kFieldsMax},
-    {SchemaDef::kTypesFieldNumber, "columns", Schema::kFieldsMax, bytes_of(Schema::kFieldsMax)},
+    numbers(SchemaDef::kTypesFieldNumber, "columns", Schema::kFieldsMax),
 };
 constexpr Part kStream[] = {{StreamUp::kRecordsFieldNumber,
                              "records",
                              limits::kRecordsPerExchangeMax,
                              limits::kRecordBytesMax + kSeqBytesMax,
                              {},
+                             false,
                              true}};
 constexpr size_t kPartBytes = limits::kExchangePartBytesMax;
 constexpr Part kExchangeRequest[] = {
@@ -95,9 +99,7 @@ class Walk {
       size_t at = 0;
       while (at < parts.size() && parts[at].field != number) ++at;
       const Part* part = at < parts.size() ? &parts[at] : nullptr;
-      if (part != nullptr && ++(part->whole ? whole_count_ : counts[at]) > part->count_max)
-        return fail(Code::kInvalid, message_, ": too many ", part->what, "; the limit is ",
-                    std::to_string(part->count_max));
+      if (part != nullptr && ++(part->whole ? whole_count_ : counts[at]) > part->count_max) return too_many(*part);
       if (WireFormatLite::GetTagWireType(tag) != WireFormatLite::WIRETYPE_LENGTH_DELIMITED) {
         if (!WireFormatLite::SkipField(&in_, tag)) return broken();
         continue;
@@ -107,6 +109,11 @@ class Walk {
       if (part != nullptr && bytes > part->bytes_max)
         return fail(Code::kInvalid, message_, ": ", part->what, " of ", std::to_string(bytes), " bytes; the limit is ",
                     std::to_string(part->bytes_max));
+      if (part != nullptr && part->numbers) {
+        WB_CHECK(packed(*part, bytes, --counts[at]));
+        if (broken_) return broken();
+        continue;
+      }
       if (part == nullptr || part->inside.empty() || planted(Bug::kInsideUncounted)) {
         if (!in_.Skip(static_cast<int>(bytes))) return broken();
         continue;
@@ -120,6 +127,19 @@ class Walk {
   }
 
  private:
+  Status packed(const Part& part, uint32_t bytes, size_t& count) {
+    const auto outer = in_.PushLimit(static_cast<int>(bytes));
+    while (in_.BytesUntilLimit() > 0) {
+      uint64_t number = 0;
+      if (!in_.ReadVarint64(&number)) return broken();
+      if (++count > part.count_max) return too_many(part);
+    }
+    in_.PopLimit(outer);
+    return ok_status();
+  }
+  Error too_many(const Part& part) const {
+    return fail(Code::kInvalid, message_, ": too many ", part.what, "; the limit is ", std::to_string(part.count_max));
+  }
   Status broken() {
     broken_ = true;
     return ok_status();

@@ -113,6 +113,17 @@ TEST(Wire, WhatRepeatsIsCountedBeforeItIsAllocated) {
   EXPECT_EQ(text_of(delimited(0x4A, std::string("\x22\x05", 2))), "exchange request is not a valid protobuf message");
 }
 
+// Small numbers are short: as many bytes as 64 long ones need are 640 of them.
+TEST(Wire, PackedNumbersAreCounted) {
+  ExchangeRequest request;
+  request.set_incarnation(std::string(16, 'i'));
+  ScoreSketch& sketch = *request.mutable_reported()->mutable_running_sketch();
+  while (sketch.novelty_bins_size() < static_cast<int>(limits::kBinsMax)) sketch.add_novelty_bins(1);
+  EXPECT_TRUE(decode_exchange_request(encode(request)).ok());
+  sketch.add_novelty_bins(1);
+  EXPECT_EQ(decode_exchange_request(encode(request)).error().text, "exchange request: too many bins; the limit is 64");
+}
+
 TEST(Wire, NamesInARecordAreShort) {
   auto request = small_request();
   request.mutable_streams(0)->mutable_records(0)->set_pipeline(std::string(limits::kLabelBytesMax + 1, 'p'));
