@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "world/node_db.h"
-#include "world/node_log.h"
+#include "world/sqlite_log.h"
 
 namespace wb::world {
 namespace {

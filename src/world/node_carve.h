@@ -3,7 +3,7 @@
 // an inner page of a tree cuts SQLite off from pages that are whole; their rows can still be told by their CRC32C (Q5).
 //
 // Pages on the free list are left out, for they hold rows that were erased. If the list cannot be followed, nothing is
-// carved. A log beside the file is not looked at: what it has must be in the file (node_log.h). Format:
+// carved. A log beside the file is not looked at: what it has must be in the file (sqlite_log.h). Format:
 // https://www.sqlite.org/fileformat2.html, sections 1.2 to 1.6 and 2.1; the page size is kNodePageBytes, none of it
 // reserved.
 

@@ -152,7 +152,7 @@ Status NodeDb::checkpoint() {
 
 // With `reserve` the log is not cut off, for what it gives back others may take: its head is overwritten instead. Every
 // frame behind it is in the file by then, and the next commit writes a new head. Before that the end of the old one is
-// synced: so a head that is neither whole nor zeros is a damaged one (node_log.h).
+// synced: so a head that is neither whole nor zeros is a damaged one (sqlite_log.h).
 Status NodeDb::empty_log() {
   sqlite3_file* log = log_is_spent_ ? file_of(database_, SQLITE_FCNTL_JOURNAL_POINTER) : nullptr;
   if (log == nullptr) return ok_status();

@@ -9,7 +9,7 @@
 #include "base/planted.h"
 #include "world/files.h"
 #include "world/node_carve.h"
-#include "world/node_log.h"
+#include "world/sqlite_log.h"
 
 namespace wb::world {
 namespace {
@@ -97,7 +97,7 @@ Result<std::string> finish_earlier(const Names& names, uint32_t kept) {
 
 // Moves what is intact in the log into the file, also from behind damage, where SQLite would not look. Then the log
 // takes the name that makes every later start go this way, too, and say what this one saw.
-Status empty_log(const Names& names) {
+Status take_in_log(const Names& names) {
   if (!log_holds_pages(names.log)) return ok_status();
   WB_CHECK(lay_log_over(names.db, names.log));
   WB_CHECK(move_file(names.log, names.suspect));
@@ -110,7 +110,7 @@ Status salvage(const Names& names, const NodeDb::Limits& limits, bool readable) 
   std::vector<StoreOp> rows;
   uint64_t damaged = 1;
   if (readable) {
-    WB_CHECK(empty_log(names));
+    WB_CHECK(take_in_log(names));
     NodeSalvage reader(names.db);
     rows = reader.read(limits.file_bytes_max);
     if (reader.out_of_memory())

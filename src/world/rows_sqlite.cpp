@@ -8,8 +8,8 @@
 
 #include "base/planted.h"
 #include "world/files.h"
-#include "world/node_log.h"
 #include "world/sqlite_code.h"
+#include "world/sqlite_log.h"
 
 namespace wb::world {
 

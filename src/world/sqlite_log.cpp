@@ -1,4 +1,4 @@
-#include "world/node_log.h"
+#include "world/sqlite_log.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
