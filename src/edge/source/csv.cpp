@@ -81,7 +81,7 @@ void CsvReader::set_header(std::string_view line, Rows& rows) {
   forget_header();
   if (line.empty()) return;
   size_t end = 0;
-  header_fault_ = split_quoted(line, 0, end);
+  header_fault_ = split_quoted(line, 0, kRowBytesMax, end);
   if (header_fault_.empty()) header_fault_ = map_header(rows);
   header_ = line;
   header_known_ = true;
@@ -105,11 +105,12 @@ void CsvReader::split_plain(std::string_view line) {
   }
 }
 
-// Splits the row that begins at `at` and may run over several lines. "" and the end (past the newline), or the reason.
-std::string CsvReader::split_quoted(std::string_view bytes, size_t at, size_t& end) {
+// Splits the row that begins at `at`, may run over several lines and has its newline at `limit` at the latest. "" and
+// the end (past the newline), or the reason.
+std::string CsvReader::split_quoted(std::string_view bytes, size_t at, size_t limit, size_t& end) {
   cells_.clear();
   unquoted_count_ = 0;
-  const size_t limit = std::min(bytes.size(), at + kRowBytesMax);
+  limit = std::min(bytes.size(), limit);
   while (true) {
     if (at < limit && bytes[at] == '"') {
       if (unquoted_count_ == unquoted_.size()) unquoted_.emplace_back();
@@ -138,9 +139,9 @@ std::string CsvReader::split_quoted(std::string_view bytes, size_t at, size_t& e
       cells_.push_back(Cell{cell});
       at = stop;
     }
-    if (at >= bytes.size()) return end = bytes.size(), "";
-    if (bytes[at] == '\n') return end = at + 1, "";
-    if (at >= limit) return "a row of more than " + std::to_string(kRowBytesMax) + " bytes";
+    const bool ends = at >= bytes.size() || bytes[at] == '\n';
+    if (at > limit || (at == limit && !ends)) return "a row of more than " + std::to_string(kRowBytesMax) + " bytes";
+    if (ends) return end = std::min(at + 1, bytes.size()), "";
     ++at;
   }
 }
@@ -209,6 +210,7 @@ void CsvReader::read_cells(Rows& rows) {
 
 size_t CsvReader::read(std::string_view bytes, Part part, Rows& rows) {
   const bool whole_body = part == Part::kWhole;
+  size_t begin = 0;  // of the row with a byte order mark, at: without
   size_t at = part != Part::kLater && bytes.substr(0, 3) == "\xEF\xBB\xBF" ? 3 : 0;
   const bool all_utf8 = simdjson::validate_utf8(bytes.data(), bytes.size());
   while (at < bytes.size() && rows.taken() < Batch::kRowsMax) {
@@ -216,16 +218,18 @@ size_t CsvReader::read(std::string_view bytes, Part part, Rows& rows) {
     std::string_view line = without_return(bytes.substr(at, newline - at));
     size_t end = std::min(newline + 1, bytes.size());
     if (line.empty()) {
-      at = end;
+      begin = at = end;
       continue;
     }
     std::string fault;
-    if (line.find('"') == std::string_view::npos)
+    if (line.find('"') != std::string_view::npos) {
+      fault = split_quoted(bytes, at, begin + kRowBytesMax, end);
+      if (fault.empty()) line = bytes.substr(at, end - at);
+    } else if (newline - begin > kRowBytesMax) {
+      fault = "a row of " + std::to_string(newline - begin) + " bytes, at most " + std::to_string(kRowBytesMax);
+    } else {
       split_plain(line);
-    else if (fault = split_quoted(bytes, at, end); fault.empty())
-      line = bytes.substr(at, end - at);
-    if (fault.empty() && line.size() > kRowBytesMax)
-      fault = "a row of " + std::to_string(line.size()) + " bytes, at most " + std::to_string(kRowBytesMax);
+    }
     if (fault.empty() && !all_utf8 && !simdjson::validate_utf8(line.data(), line.size()))
       fault = "the text is not UTF-8";
     if (!header_known_) {
@@ -241,7 +245,7 @@ size_t CsvReader::read(std::string_view bytes, Part part, Rows& rows) {
       else
         rows.fault("", fault);
     }
-    at = end;
+    begin = at = end;
   }
   if (whole_body && !header_known_) rows.body_fault("", "the body is empty; expected a CSV header row");
   return at;

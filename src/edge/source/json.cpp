@@ -97,12 +97,17 @@ JsonReader::JsonReader(const ParserConfig& config) : dom_(std::make_unique<Dom>(
 }
 JsonReader::~JsonReader() = default;
 
-void JsonReader::read_row(std::string_view row, const char* readable_end, Rows& rows) {
+static void refuse_long_row(std::string_view row, Rows& rows) {
   rows.open(row);
+  rows.fault("", "a row of " + std::to_string(row.size()) + " bytes, at most " + std::to_string(kRowBytesMax));
+}
+
+void JsonReader::read_row(std::string_view row, const char* readable_end, Rows& rows) {
   if (row.size() > kRowBytesMax) {
-    rows.fault("", "a row of " + std::to_string(row.size()) + " bytes, at most " + std::to_string(kRowBytesMax));
+    refuse_long_row(row, rows);
     return;
   }
+  rows.open(row);
   if (static_cast<size_t>(readable_end - (row.data() + row.size())) < simdjson::SIMDJSON_PADDING) {
     scratch_.assign(row);
     scratch_.append(simdjson::SIMDJSON_PADDING, '\0');
@@ -141,13 +146,17 @@ void JsonReader::read_row(std::string_view row, const char* readable_end, Rows& 
 
 size_t JsonReader::read_lines(std::string_view bytes, Part part, Rows& rows) {
   const char* end = bytes.data() + bytes.size();
+  size_t begin = 0;  // of the line with a byte order mark, at: without
   size_t at = part == Part::kLater ? 0 : bytes.size() - without_bom(bytes).size();
   while (at < bytes.size() && rows.taken() < Batch::kRowsMax) {
     const auto* newline = static_cast<const char*>(std::memchr(bytes.data() + at, '\n', bytes.size() - at));
     const size_t stop = newline == nullptr ? bytes.size() : static_cast<size_t>(newline - bytes.data());
     const std::string_view line = trim(bytes.substr(at, stop - at));
-    if (!line.empty()) read_row(line, end, rows);
-    at = newline == nullptr ? stop : stop + 1;
+    if (stop - begin > kRowBytesMax)
+      refuse_long_row(bytes.substr(begin, stop - begin), rows);
+    else if (!line.empty())
+      read_row(line, end, rows);
+    begin = at = newline == nullptr ? stop : stop + 1;
   }
   return at;
 }

@@ -120,7 +120,7 @@ class CsvReader {
   bool header_known_ = false;
   bool refuse_extra_;
 
-  std::string split_quoted(std::string_view bytes, size_t at, size_t& end);
+  std::string split_quoted(std::string_view bytes, size_t at, size_t limit, size_t& end);
   void split_plain(std::string_view line);
   std::string map_header(Rows& rows);
   void read_cells(Rows& rows);

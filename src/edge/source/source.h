@@ -31,7 +31,7 @@
 namespace wb::source {
 
 inline constexpr size_t kBodyBytesMax = 4U << 20;  // one body given to Parser
-inline constexpr size_t kRowBytesMax = 64U << 10;  // one JSON object or CSV row, as text
+inline constexpr size_t kRowBytesMax = 64U << 10;  // one JSON object, NDJSON line or CSV row, all before its newline
 inline constexpr size_t kTextBytesMax = 4U << 10;  // one text cell
 inline constexpr size_t kJsonDepthMax = 16;        // of one row, ignored fields included
 inline constexpr size_t kRawBytesMax = 1024;       // of a fault's raw text; equals the wire's dead-letter limit

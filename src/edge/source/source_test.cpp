@@ -387,6 +387,52 @@ TEST(Stream, OpenQuoteDoesNotSwallowTheFile) {
   EXPECT_EQ(faults, 1U);
 }
 
+// Whether a line is too long is decided by its bytes up to the newline, with spaces and \r, and so the same however
+// they are cut.
+TEST(Stream, ALineAtTheLimitReadsTheSameInOnePieceAndInTwo) {
+  struct Shape {
+    Format format;
+    std::string before, first, last;  // what stands before the long line, and its ends
+  };
+  const std::string header = "V1,V2,unit\n";
+  const Shape shapes[] = {{Format::kNdjson, "", "", ""},
+                          {Format::kNdjson, "", "{\"V1\":1,\"V2\":2,\"unit\":\"a\"}", ""},
+                          {Format::kNdjson, "", "\xEF\xBB\xBF{\"V1\":1,\"V2\":2,\"unit\":\"a\"}", ""},
+                          {Format::kNdjson, "{}\n", "", "{\"V1\":1,\"V2\":2,\"unit\":\"a\"}"},
+                          {Format::kCsv, header, "1,2,a,", ""},
+                          {Format::kCsv, header, "1,2", ",a"},
+                          {Format::kCsv, header, "1,2,\"", "\""},
+                          {Format::kCsv, header, "1,2,\"\n", "\""},
+                          {Format::kCsv, "", "V1,V2,unit", ""},
+                          {Format::kCsv, "", "\xEF\xBB\xBFV1,V2,unit", ""}};
+  const auto read = [](Format format, std::initializer_list<std::string_view> pieces) {
+    Stream stream(config(format));
+    std::string rows, faults;
+    const auto add = [&](const ParseOutcome& out) {
+      rows += rows_text(out.batch);
+      for (const RowFault& fault : out.faults) faults += std::to_string(fault.row) + ' ';
+    };
+    for (const std::string_view piece : pieces) add(stream.feed(piece, kNow));
+    add(stream.finish(kNow));
+    return rows + "faults at " + faults;
+  };
+  for (const Shape& shape : shapes)
+    for (size_t length = kRowBytesMax - 3; length <= kRowBytesMax + 3; ++length)
+      for (const std::string_view end : {"\n", "\r\n", "\r", ""}) {
+        std::string line = shape.first;
+        line.append(length - shape.first.size() - shape.last.size(), ' ');
+        line += shape.last;
+        line += end;
+        const std::string bytes = shape.before + line + (end.ends_with('\n') ? "{}\n5,6,b\n" : "");
+        const std::string_view all = bytes;
+        const std::string whole = read(shape.format, {all});
+        const size_t begin = shape.before.size();
+        for (size_t cut = begin + kRowBytesMax - 6; cut <= std::min(all.size(), begin + kRowBytesMax + 8); ++cut)
+          ASSERT_EQ(read(shape.format, {all.substr(0, cut), all.substr(cut)}), whole)
+              << "begins '" << shape.first << "', " << length << " bytes, cut at " << cut - begin;
+      }
+}
+
 TEST(Stream, MoreRowsThanABatchHolds) {
   Stream stream(config(Format::kCsv));
   std::string lines = "V1,V2,unit\n";

@@ -46,7 +46,7 @@ void Stream::scan() {
   while (scanned_ < buffer_.size()) {
     const char c = buffer_[scanned_];
     const bool ends = c == '\n' && at_ != At::kQuoted;
-    const bool over_long = scanned_ - cut_ >= kRowBytesMax && !ends && c != '\r';
+    const bool over_long = scanned_ - cut_ >= kRowBytesMax && !ends;
     if (at_ != At::kFaulty && (over_long || !allowed(at_, c))) {
       fault();
       continue;
