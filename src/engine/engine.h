@@ -17,30 +17,9 @@
 #include <vector>
 
 #include "base/result.h"
+#include "engine/model.h"
 
 namespace wb::engine {
-
-namespace limits {
-inline constexpr size_t kModelBytesMax = 64U << 20;
-inline constexpr size_t kFeaturesMax = 1'024;
-inline constexpr size_t kClassesMax = 256;
-inline constexpr size_t kNameBytesMax = 128;  // of a feature, and of a label
-inline constexpr size_t kTreesMax = 65'536;
-inline constexpr size_t kTreeNodesMax = 65'535;  // a child is at most 16 bits away
-inline constexpr size_t kTreeDepthMax = 64;
-inline constexpr size_t kSketchEdgesMax = 63;
-inline constexpr size_t kSelfTestRowsMax = 1'024;
-inline constexpr size_t kNotesMax = 32;
-inline constexpr size_t kNoteBytesMax = 256;
-}  // namespace limits
-
-// Persisted (since 0.1): add, never renumber.
-enum class Objective : uint8_t {
-  kSoftprob = 1,    // one margin per class; probabilities are their softmax
-  kLogistic = 2,    // one margin; the probability of labels[1] is its logistic function
-  kRegression = 3,  // one margin, which is the answer
-};
-std::string_view objective_name(Objective objective);  // "softprob", "logistic", "regression"
 
 // What one number looked like in training: quantile bins. Bin i holds values v with edges[i-1] <= v < edges[i].
 struct FeatureSketch {
@@ -75,27 +54,10 @@ struct SelfTest {
   friend bool operator==(const SelfTest&, const SelfTest&) = default;
 };
 
-// A tree as trainers write it. Node 0 is the root.
-struct TreeNode {
-  int32_t left = -1;  // -1: a leaf
-  int32_t right = -1;
-  uint32_t feature = 0;
-  float value = 0;            // of a split: x < value goes left; of a leaf: what is added to the margin
-  bool default_left = false;  // where a missing value goes
-};
-struct Tree {
-  uint32_t output = 0;  // the margin that this tree adds to
-  std::vector<TreeNode> nodes;
-};
-
-// Everything that a package holds, as plain values: what pack() takes and unpack() gives.
-struct PlainModel {
-  Objective objective = Objective::kSoftprob;
+// Everything that a package holds, as plain values: what pack() takes and unpack() gives. A description, and what
+// travels beside it.
+struct PlainModel : Description {
   bool missing_allowed = false;         // NaN was seen, as "missing", in training
-  std::vector<std::string> features;    // unique names, in the order of a row
-  std::vector<std::string> labels;      // classes; exactly 2 for kLogistic, none for kRegression
-  std::vector<float> base_margins;      // one per output
-  std::vector<Tree> trees;              // in the order in which they are added
   std::vector<FeatureSketch> sketches;  // one per feature, or none
   ReferenceScores reference_scores;
   SelfTest self_test;
@@ -118,7 +80,9 @@ class Model {
   bool missing_allowed() const { return about_.missing_allowed; }
   size_t features_count() const { return about_.features.size(); }
   size_t outputs_count() const { return about_.base_margins.size(); }  // margins per row
-  size_t answers_count() const;  // probabilities per row: one per label, or 1 for regression
+  size_t answers_count() const {
+    return about_.answers_count();
+  }  // probabilities per row: one per label, or 1 for regression
   size_t trees_count() const { return trees_.size(); }
   size_t nodes_count() const { return nodes_.size(); }
 

@@ -15,7 +15,6 @@ inline constexpr std::string_view kMagic = "WBM\x1a";
 inline constexpr uint8_t kVersion = 1;
 inline constexpr size_t kHeadBytes = 6;     // magic, version, one byte kept 0
 inline constexpr size_t kTrailerBytes = 4;  // CRC32C of all before, little-endian
-inline constexpr size_t kModelNodesMax = 4U << 20;
 
 // Sections stand in this order, each once: tag byte, length varint, payload. Persisted (since 0.1): add, never
 // renumber.

@@ -5,30 +5,11 @@
 
 #include "base/bytes.h"
 #include "base/checksum.h"
-#include "base/utf8.h"
 #include "engine/format.h"
 
 namespace wb::engine {
 namespace format {
 namespace {
-
-Status check_names(const std::vector<std::string>& names, std::string_view what, size_t names_max) {
-  if (names.size() > names_max) return fail(Code::kInvalid, "more than ", std::to_string(names_max), " ", what, "s");
-  for (const std::string& name : names) {
-    if (name.empty() || name.size() > limits::kNameBytesMax) {
-      return fail(Code::kInvalid, "a ", what, " name must have 1 to ", std::to_string(limits::kNameBytesMax),
-                  " bytes: '", std::string_view(name).substr(0, 32), "'");
-    }
-    if (utf8_fault(name)) {
-      return fail(Code::kInvalid, "the ", what, " '", valid_text(name, 32), "' is not UTF-8");
-    }
-  }
-  std::vector<std::string_view> sorted(names.begin(), names.end());
-  std::sort(sorted.begin(), sorted.end());
-  const auto twice = std::adjacent_find(sorted.begin(), sorted.end());
-  if (twice != sorted.end()) return fail(Code::kInvalid, "the ", what, " '", *twice, "' stands twice");
-  return ok_status();
-}
 
 Status check_sketch(const FeatureSketch& sketch) {
   const bool empty = sketch.counts.empty() && sketch.edges.empty();
@@ -49,32 +30,24 @@ Status check_sketch(const FeatureSketch& sketch) {
   return ok_status();
 }
 
-Status check_shape(const PlainModel& model) {
-  const size_t outputs = model.base_margins.size();
-  const size_t labels = model.labels.size();
-  const bool fits = (model.objective == Objective::kSoftprob && labels >= 2 && outputs == labels) ||
-                    (model.objective == Objective::kLogistic && labels == 2 && outputs == 1) ||
-                    (model.objective == Objective::kRegression && labels == 0 && outputs == 1);
-  if (!fits) {
-    return fail(Code::kInvalid, objective_name(model.objective), " does not go with ", std::to_string(labels),
-                " labels and ", std::to_string(outputs), " outputs");
+// What version 1 has no bytes for.
+Status check_version_1(const PlainModel& model) {
+  const bool sum = model.sum.precision == Precision::kF32 && !model.sum.divisor && !model.sum.factor &&
+                   model.sum.offsets.empty() && model.slope == 1;
+  const bool known = model.objective <= Objective::kRegression && model.compare == Compare::kF32Less;
+  bool plain = sum && known && model.steps.empty() && model.sets.empty() && !model.calibration;
+  for (const Tree& tree : model.trees) {
+    plain = plain && tree.vectors.empty();
+    for (const TreeNode& node : tree.nodes) plain = plain && (node.left < 0 || node.missing == Missing::kNan);
   }
-  for (const float margin : model.base_margins) {
-    if (!std::isfinite(margin)) return fail(Code::kInvalid, "a base margin is not finite");
-  }
-  if (model.trees.size() > limits::kTreesMax) {
-    return fail(Code::kInvalid, "more than ", std::to_string(limits::kTreesMax), " trees");
-  }
-  return ok_status();
+  return plain ? ok_status() : Status(fail(Code::kUnsupported, "a package of version 1 cannot carry this model"));
 }
 
 }  // namespace
 
 Status check_model(const PlainModel& model) {
-  WB_CHECK(check_names(model.features, "feature", limits::kFeaturesMax));
-  if (model.features.empty()) return fail(Code::kInvalid, "a model needs at least one feature");
-  WB_CHECK(check_names(model.labels, "label", limits::kClassesMax));
-  WB_CHECK(check_shape(model));
+  WB_CHECK(check_description(model));
+  WB_CHECK(check_version_1(model));
   if (!model.sketches.empty() && model.sketches.size() != model.features.size()) {
     return fail(Code::kInvalid, "sketches must be one per feature, or none");
   }
@@ -114,34 +87,19 @@ struct SplitTable {
 };
 
 // -0 and +0 split alike, so they are one threshold.
-float canonical(float threshold) { return threshold == 0 ? 0.0F : threshold; }
+float canonical(double threshold) { return threshold == 0 ? 0.0F : static_cast<float>(threshold); }
 
-// The nodes that can be reached, in preorder. Refuses cycles, shared children and indices that lead nowhere.
-Result<std::vector<const TreeNode*>> preorder(const PlainModel& model, const Tree& tree) {
+// The nodes that can be reached, in preorder.
+std::vector<const TreeNode*> preorder(const Tree& tree) {
   std::vector<const TreeNode*> order;
-  std::vector<std::pair<int32_t, size_t>> waiting{{0, 0}};
+  std::vector<int32_t> waiting{0};
   while (!waiting.empty()) {
-    const auto [index, depth] = waiting.back();
+    const TreeNode& node = tree.nodes[static_cast<size_t>(waiting.back())];
     waiting.pop_back();
-    if (index < 0 || static_cast<size_t>(index) >= tree.nodes.size())
-      return fail(Code::kInvalid, "a child is not in the tree");
-    if (order.size() == tree.nodes.size()) return fail(Code::kInvalid, "two nodes share a child");
-    if (order.size() == limits::kTreeNodesMax) {
-      return fail(Code::kInvalid, "more than ", std::to_string(limits::kTreeNodesMax),
-                  " nodes in a tree; train with less depth");
-    }
-    const TreeNode& node = tree.nodes[static_cast<size_t>(index)];
     order.push_back(&node);
-    if (node.left < 0) {
-      if (!std::isfinite(node.value)) return fail(Code::kInvalid, "a leaf is not finite");
-      continue;
-    }
-    if (depth == limits::kTreeDepthMax)
-      return fail(Code::kInvalid, "deeper than ", std::to_string(limits::kTreeDepthMax));
-    if (node.feature >= model.features.size()) return fail(Code::kInvalid, "a split on a feature that is not there");
-    if (std::isnan(node.value)) return fail(Code::kInvalid, "a threshold is not a number");
-    waiting.emplace_back(node.right, depth + 1);
-    waiting.emplace_back(node.left, depth + 1);
+    if (node.left < 0) continue;
+    waiting.push_back(node.right);
+    waiting.push_back(node.left);
   }
   return order;
 }
@@ -176,7 +134,7 @@ std::string pack_trees(const PlainModel& model, const std::vector<std::vector<co
     for (const TreeNode* node : order) {
       bits.put(node->left < 0 ? 1 : 0, 1);
       if (node->left < 0) {
-        bits.put(std::bit_cast<uint32_t>(node->value), 32);
+        bits.put(std::bit_cast<uint32_t>(static_cast<float>(node->value)), 32);
         continue;
       }
       const std::vector<float>& thresholds = table.thresholds[node->feature];
@@ -198,7 +156,7 @@ std::string pack_about(const PlainModel& model) {
   put_varint(out, model.labels.size());
   for (const std::string& label : model.labels) put_text(out, label);
   put_varint(out, model.base_margins.size());
-  for (const float margin : model.base_margins) put_f32(out, margin);
+  for (const double margin : model.base_margins) put_f32(out, static_cast<float>(margin));
   return out;
 }
 
@@ -236,26 +194,10 @@ void put_section(std::string& out, Tag tag, std::string_view payload) {
 
 }  // namespace
 
-std::string_view objective_name(Objective objective) {
-  switch (objective) {
-    case Objective::kSoftprob: return "softprob";
-    case Objective::kLogistic: return "logistic";
-    case Objective::kRegression: return "regression";
-  }
-  return "unknown";
-}
-
 Result<std::string> pack(const PlainModel& model) {
   WB_CHECK(check_model(model));
   std::vector<std::vector<const TreeNode*>> orders;
-  for (const Tree& tree : model.trees) {
-    const std::string where = "tree " + std::to_string(orders.size());
-    if (tree.output >= model.base_margins.size())
-      return fail(Code::kInvalid, where, ": adds to an output that is not there");
-    auto order = preorder(model, tree);
-    if (!order.ok()) return order.error().within(where);
-    orders.push_back(std::move(order).value());
-  }
+  for (const Tree& tree : model.trees) orders.push_back(preorder(tree));
   const SplitTable table = split_table(model, orders);
   std::string out(kMagic);
   out.push_back(static_cast<char>(kVersion));

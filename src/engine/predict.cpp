@@ -64,12 +64,13 @@ void Model::flatten(const Tree& tree) {
     flat.depth = std::max(flat.depth, depth[i]);
     default_left_.push_back(node.default_left);
     if (node.left < 0) {
-      nodes_.push_back(Node{node.value, static_cast<uint16_t>(about_.features.size()), 0});
+      nodes_.push_back(Node{static_cast<float>(node.value), static_cast<uint16_t>(about_.features.size()), 0});
       continue;
     }
     const auto right = static_cast<size_t>(node.right);
     depth[i + 1] = depth[right] = static_cast<uint16_t>(depth[i] + 1);
-    nodes_.push_back(Node{node.value, static_cast<uint16_t>(node.feature), static_cast<uint16_t>(right - i)});
+    nodes_.push_back(
+        Node{static_cast<float>(node.value), static_cast<uint16_t>(node.feature), static_cast<uint16_t>(right - i)});
   }
   trees_.push_back(flat);
 }
@@ -79,8 +80,7 @@ void Model::predict_margins(std::span<const float> rows, size_t n, std::span<flo
   const size_t outputs = outputs_count();
   WB_ASSERT(rows.size() == n * features && margins.size() == n * outputs);
   for (size_t row = 0; row < n; ++row) {
-    std::copy(about_.base_margins.begin(), about_.base_margins.end(),
-              margins.begin() + static_cast<ptrdiff_t>(row * outputs));
+    for (size_t i = 0; i < outputs; ++i) margins[row * outputs + i] = static_cast<float>(about_.base_margins[i]);
   }
   std::array<float, kAbreast*(limits::kFeaturesMax + 1)>
       block;  // rows with the extra slot behind each; 32 KiB of stack
@@ -148,6 +148,21 @@ void Model::predict_missing(const float* row, float* margins) const {
       at += left ? 1 : nodes_[at].right;
     }
     margins[tree.output] += nodes_[at].value;
+  }
+}
+
+void Model::probabilities(std::span<const float> margins, std::span<float> probs) const {
+  const size_t outputs = outputs_count();
+  const size_t answers = answers_count();
+  const size_t n = margins.size() / outputs;
+  WB_ASSERT(margins.size() == n * outputs && probs.size() == n * answers);
+  std::array<double, limits::kOutputsMax> from;
+  std::array<double, limits::kOutputsMax> into;
+  static_assert(limits::kOutputsMax >= 2);  // the two answers of one logistic margin
+  for (size_t row = 0; row < n; ++row) {
+    std::copy_n(margins.begin() + static_cast<ptrdiff_t>(row * outputs), outputs, from.begin());
+    answers_of(about_, std::span(from).first(outputs), std::span(into).first(answers));
+    for (size_t i = 0; i < answers; ++i) probs[row * answers + i] = static_cast<float>(into[i]);
   }
 }
 

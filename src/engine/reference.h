@@ -3,11 +3,13 @@
 
 #include <vector>
 
-#include "engine/engine.h"
+#include "engine/model.h"
 
 namespace wb::engine {
 
-// row: f32[features], NaN = missing → f32[outputs].
-std::vector<float> reference_margins(const PlainModel& model, std::span<const float> row);
+// row: f64[features], NaN = missing → f64[outputs]. Where margins are summed in f32, each is an f32.
+std::vector<double> reference_margins(const Description& model, std::span<const double> row);
+// The same for f32[features], with the margins rounded to f32: exact where they are summed in f32.
+std::vector<float> reference_margins(const Description& model, std::span<const float> row);
 
 }  // namespace wb::engine

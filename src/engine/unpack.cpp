@@ -90,7 +90,7 @@ Status read_about(Reader in, PlainModel& model) {
   model.labels.resize(in.count(limits::kClassesMax, 2));
   for (std::string& label : model.labels) label = in.text(limits::kNameBytesMax);
   model.base_margins.resize(in.count(limits::kClassesMax, 4));
-  for (float& margin : model.base_margins) margin = in.f32();
+  for (double& margin : model.base_margins) margin = static_cast<double>(in.f32());
   if (!in.finished() || model.base_margins.empty()) return damaged("about");
   return ok_status();
 }
@@ -104,7 +104,7 @@ struct Split {
 Result<std::vector<Split>> read_thresholds(Reader in, const PlainModel& model) {
   std::vector<Split> splits;
   for (uint32_t feature = 0; feature < model.features.size(); ++feature) {
-    const size_t count = in.count(kModelNodesMax, 4);
+    const size_t count = in.count(limits::kModelNodesMax, 4);
     splits.reserve(splits.size() + count);
     for (size_t i = 0; i < count; ++i) {
       const float threshold = in.f32();
@@ -133,12 +133,12 @@ bool read_tree(BitReader& bits, std::vector<Split>& splits, size_t nodes_max, Tr
       if (!bits.ok() || split >= splits.size() || open.size() == limits::kTreeDepthMax) return false;
       splits[split].used = true;
       node.feature = splits[split].feature;
-      node.value = splits[split].threshold;
+      node.value = static_cast<double>(splits[split].threshold);
       node.left = at + 1;
       open.push_back(at);
       continue;
     }
-    node.value = std::bit_cast<float>(bits.get(32));
+    node.value = static_cast<double>(std::bit_cast<float>(bits.get(32)));
     if (!bits.ok() || !std::isfinite(node.value)) return false;
     if (open.empty()) return true;
     tree.nodes[static_cast<size_t>(open.back())].right = at + 1;
@@ -148,7 +148,7 @@ bool read_tree(BitReader& bits, std::vector<Split>& splits, size_t nodes_max, Tr
 
 Status read_trees(Reader in, std::vector<Split>& splits, PlainModel& model) {
   const size_t trees = in.count(limits::kTreesMax, 1 + 4);
-  size_t nodes = in.count(kModelNodesMax, 2);  // n leaves and n - 1 splits take more than 2 bytes a node
+  size_t nodes = in.count(limits::kModelNodesMax, 2);  // n leaves and n - 1 splits take more than 2 bytes a node
   for (size_t i = 0; i < trees; ++i) {
     const uint64_t output = in.varint();
     if (output >= model.base_margins.size()) return damaged("trees");

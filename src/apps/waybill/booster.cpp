@@ -40,9 +40,8 @@ std::string_view objective_parameter(engine::Objective objective) {
   switch (objective) {
     case engine::Objective::kSoftprob: return "multi:softprob";
     case engine::Objective::kLogistic: return "binary:logistic";
-    case engine::Objective::kRegression: return "reg:squarederror";
+    default: return "reg:squarederror";
   }
-  return "";
 }
 
 engine::Tree read_tree(const Json& source, uint32_t output) {
