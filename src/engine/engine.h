@@ -1,12 +1,12 @@
 #pragma once
 // The engine: one trained tree ensemble, read from a `.wbm` package (docs/formats/model.md) and asked for answers.
 //
-// The promise is exactness: margins are the same bits as XGBoost's own, on every row, on every machine. XGBoost
-// compares with `<` in f32, sends missing values along each node's default side, and adds leaves in tree order starting
-// from the base margin; so do we, whatever the fast path does in between. reference.h is the slow obvious twin it is
-// tested against.
+// The promise is exactness: margins are the same bits as those of the library that trained the model, on every row and
+// every machine. model.h says how libraries differ, reference.h is the slow obvious twin that follows it, ranked.h and
+// forest.h are the fast way to the same bits.
 //
-// Model is immutable after load(): any number of threads may predict at once. Nothing here allocates while predicting.
+// Model is immutable after load(): any number of threads may predict at once. Nothing here allocates while predicting,
+// unless the model prepares its rows (steps).
 
 #include <array>
 #include <cstdint>
@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "engine/forest.h"
 #include "engine/model.h"
 
 namespace wb::engine {
@@ -78,19 +79,28 @@ class Model {
   const std::vector<std::string>& labels() const { return about_.labels; }
   Objective objective() const { return about_.objective; }
   bool missing_allowed() const { return about_.missing_allowed; }
+  // Whether a number rounded to f32 may be answered otherwise than the number itself.
+  bool compares_f64() const {
+    return about_.compare == Compare::kF64LessEqual ||
+           (!about_.steps.empty() && about_.steps_precision == Precision::kF64);
+  }
   size_t features_count() const { return about_.features.size(); }
   size_t outputs_count() const { return about_.base_margins.size(); }  // margins per row
   size_t answers_count() const {
     return about_.answers_count();
   }  // probabilities per row: one per label, or 1 for regression
-  size_t trees_count() const { return trees_.size(); }
-  size_t nodes_count() const { return nodes_.size(); }
+  size_t trees_count() const { return forest_.trees_count(); }
+  size_t nodes_count() const { return forest_.nodes_count(); }
+  size_t forest_memory_bytes() const { return forest_.memory_bytes(); }
 
-  // rows: f32[n, features], row-major, NaN = missing. margins: f32[n, outputs]. Sizes are asserted.
+  // rows: [n, features], row-major, NaN = missing. margins: [n, outputs]. Sizes are asserted. A number is compared in
+  // the precision of the model's library, margins are rounded to what they are asked in: f32 loses nothing of a model
+  // that sums in f32.
   void predict_margins(std::span<const float> rows, size_t n, std::span<float> margins) const;
-  // margins: f32[n, outputs] → probs: f32[n, answers]. For regression a copy. Same bits on every machine: the
-  // exponential is our own, because libm's differ.
+  void predict_margins(std::span<const double> rows, size_t n, std::span<double> margins) const;
+  // margins: [n, outputs] → answers: [n, answers]: probabilities, or values for models without labels.
   void probabilities(std::span<const float> margins, std::span<float> probs) const;
+  void probabilities(std::span<const double> margins, std::span<double> probs) const;
 
   const std::vector<FeatureSketch>& sketches() const { return about_.sketches; }
   const ReferenceScores& reference_scores() const { return about_.reference_scores; }
@@ -103,29 +113,12 @@ class Model {
   const std::string& bytes() const { return bytes_; }  // the package as it was loaded
 
  private:
-  // 8 bytes. The left child is the next node; the right child is `right` nodes further on. A leaf has right = 0 and
-  // reads the extra slot behind the features, which holds +inf: +inf < value never holds, so a leaf steps onto itself
-  // and a walk needs no test for leaves, only the tree's depth.
-  struct Node {
-    float value;
-    uint16_t feature;
-    uint16_t right;
-  };
-  struct FlatTree {
-    uint32_t root;
-    uint16_t output;
-    uint16_t depth;
-  };
   Model() = default;
-  void flatten(const Tree& tree);
-  void predict_block(const float* rows, float* margins) const;
-  void predict_one(const float* row, float* margins) const;
-  void predict_missing(const float* row, float* margins) const;
+  template <class Number>
+  void predict_rows(std::span<const Number> rows, size_t n, std::span<Number> margins) const;
 
-  PlainModel about_;  // its trees are moved into the flat form below
-  std::vector<Node> nodes_;
-  std::vector<bool> default_left_;  // by node
-  std::vector<FlatTree> trees_;
+  PlainModel about_;  // without its trees
+  Forest forest_;
   std::string bytes_;
 };
 

@@ -1,5 +1,5 @@
 #pragma once
-// The byte grammar of a .wbm package, shared by pack.cpp and unpack.cpp. docs/formats/model.md is the page for people.
+// The byte grammar of a .wbm package, shared by pack and unpack. docs/formats/model.md is the page for people.
 
 #include <bit>
 #include <cstdint>
@@ -7,12 +7,14 @@
 #include <string_view>
 
 #include "engine/engine.h"
+#include "engine/ranked.h"
 
 namespace wb::engine::format {
 
-// Persisted (since 0.1). The magic never changes; a reader refuses a version that it does not know.
+// Persisted (since 0.1). The magic never changes; a reader refuses a version that it does not know. Version 1 (before
+// the first release) held XGBoost's trees only.
 inline constexpr std::string_view kMagic = "WBM\x1a";
-inline constexpr uint8_t kVersion = 1;
+inline constexpr uint8_t kVersion = 2;
 inline constexpr size_t kHeadBytes = 6;     // magic, version, one byte kept 0
 inline constexpr size_t kTrailerBytes = 4;  // CRC32C of all before, little-endian
 
@@ -20,20 +22,44 @@ inline constexpr size_t kTrailerBytes = 4;  // CRC32C of all before, little-endi
 // renumber.
 enum class Tag : uint8_t {
   kAbout = 1,
-  kThresholds = 2,
-  kTrees = 3,
-  kSketches = 4,
-  kScores = 5,
-  kSelfTest = 6,
-  kNotes = 7
+  kSteps = 2,
+  kSlots = 3,
+  kTrees = 4,
+  kCalibration = 5,
+  kSketches = 6,
+  kScores = 7,
+  kSelfTest = 8,
+  kNotes = 9
 };
+inline constexpr size_t kSectionsCount = 9;
+std::string_view section_name(Tag tag);
 
-// Every rule that does not depend on bytes: names, counts, finite values, what an objective asks for.
+// Bits of a flags byte in the about section; the other bits are 0.
+inline constexpr uint8_t kMissingAllowed = 1;
+inline constexpr uint8_t kStepsInF32 = 2;
+inline constexpr uint8_t kSumInF64 = 4;
+inline constexpr uint8_t kDivisor = 8;
+inline constexpr uint8_t kFactor = 16;
+inline constexpr uint8_t kOffsets = 32;
+inline constexpr uint8_t kSlope = 64;
+
+// What tells the steps, and the curves of a calibration, apart.
+enum class StepKind : uint8_t { kSelect = 1, kScale = 2, kImpute = 3, kOrdinal = 4, kOneHot = 5 };
+enum class CurveKind : uint8_t { kPlatt = 1, kIsotonic = 2 };
+
+// A slot's kind byte: bits 0-1 the rule for missing values, bit 2 categories, bits 3-4 the side.
+inline constexpr uint8_t kCategorical = 4;
+inline constexpr unsigned kSideShift = 3;
+
+// Every rule that does not depend on bytes: the description's, and what travels beside it.
 Status check_model(const PlainModel& model);
+std::string pack_slots(const RankedForest& forest, const Description& model);
+std::string pack_trees(const RankedForest& forest, const Description& model);
 
+inline void put_byte(std::string& out, uint8_t value) { out.push_back(static_cast<char>(value)); }
 inline void put_varint(std::string& out, uint64_t value) {
-  for (; value >= 0x80; value >>= 7) out.push_back(static_cast<char>(value | 0x80));
-  out.push_back(static_cast<char>(value));
+  for (; value >= 0x80; value >>= 7) put_byte(out, static_cast<uint8_t>(value | 0x80));
+  put_byte(out, static_cast<uint8_t>(value));
 }
 inline void put_u32(std::string& out, uint32_t value) {
   for (int shift = 0; shift < 32; shift += 8) out.push_back(static_cast<char>(value >> shift));
@@ -44,24 +70,49 @@ inline void put_f64(std::string& out, double value) {
   put_u32(out, static_cast<uint32_t>(bits));
   put_u32(out, static_cast<uint32_t>(bits >> 32));
 }
+// f32 or f64; the caller knows that the number fits.
+inline void put_number(std::string& out, double value, Precision precision) {
+  if (precision == Precision::kF32) put_f32(out, static_cast<float>(value));
+  if (precision == Precision::kF64) put_f64(out, value);
+}
 inline void put_text(std::string& out, std::string_view text) {
   put_varint(out, text.size());
   out.append(text);
 }
 
+// A threshold as a whole number in the same order, so that neighbours have small gaps and round values end in zeros:
+// the magnitude's bits, with its sign. NaN and -0 are none.
+inline int64_t ordered(double value, bool f64) {
+  const uint64_t magnitude =
+      f64 ? std::bit_cast<uint64_t>(value) & INT64_MAX : std::bit_cast<uint32_t>(static_cast<float>(value)) & INT32_MAX;
+  return value < 0 ? -static_cast<int64_t>(magnitude) : static_cast<int64_t>(magnitude);
+}
+inline double from_ordered(int64_t number, bool f64) {
+  const uint64_t magnitude = static_cast<uint64_t>(number < 0 ? -number : number);
+  const double value = f64 ? std::bit_cast<double>(magnitude)
+                           : static_cast<double>(std::bit_cast<float>(static_cast<uint32_t>(magnitude)));
+  return number < 0 ? -value : value;
+}
+// How many bits all of them leave 0 at their end.
+unsigned common_shift(const std::vector<double>& thresholds, bool f64);
+
 // Bits, least significant first.
 class BitWriter {
  public:
-  void put(uint32_t value, unsigned bits) {
-    pending_ |= static_cast<uint64_t>(value) << held_;
-    for (held_ += bits; held_ >= 8; held_ -= 8, pending_ >>= 8) bytes_.push_back(static_cast<char>(pending_));
+  void put(uint64_t value, unsigned bits) {  // at most 64
+    for (; bits > 32; bits -= 32, value >>= 32) put_some(static_cast<uint32_t>(value), 32);
+    put_some(static_cast<uint32_t>(value), bits);
   }
-  std::string finish() {
+  std::string finish() {  // the last byte filled with zeros
     if (held_ > 0) bytes_.push_back(static_cast<char>(pending_));
     return std::move(bytes_);
   }
 
  private:
+  void put_some(uint32_t value, unsigned bits) {
+    pending_ |= (value & ((uint64_t{1} << bits) - 1)) << held_;
+    for (held_ += bits; held_ >= 8; held_ -= 8, pending_ >>= 8) bytes_.push_back(static_cast<char>(pending_));
+  }
   std::string bytes_;
   uint64_t pending_ = 0;
   unsigned held_ = 0;  // < 8 between calls
@@ -70,34 +121,34 @@ class BitWriter {
 class BitReader {
  public:
   explicit BitReader(std::string_view bytes) : bytes_(bytes) {}
-  // Past the end it gives zeros and ok() is false from then on.
-  uint32_t get(unsigned bits) {
+  // At most 64. Past the end it gives zeros and ok() is false from then on.
+  uint64_t get(unsigned bits) {
+    if (bits <= 32) return get_some(bits);
+    const uint64_t low = get_some(32);
+    return low | get_some(bits - 32) << 32;
+  }
+  bool ok() const { return ok_; }
+  size_t bytes_used() const { return at_; }
+  bool rest_is_zero() const { return pending_ == 0; }  // of the last byte that was begun
+
+ private:
+  uint64_t get_some(unsigned bits) {
     while (held_ < bits) {
       const bool more = at_ < bytes_.size();
       ok_ = ok_ && more;
       pending_ |= static_cast<uint64_t>(more ? static_cast<uint8_t>(bytes_[at_++]) : 0) << held_;
       held_ += 8;
     }
-    const auto value = static_cast<uint32_t>(pending_ & ((uint64_t{1} << bits) - 1));
+    const uint64_t value = pending_ & ((uint64_t{1} << bits) - 1);
     pending_ >>= bits;
     held_ -= bits;
     return value;
   }
-  bool ok() const { return ok_; }
-  // All bytes were read and what is left of the last one is zero.
-  bool finished() const { return ok_ && at_ == bytes_.size() && held_ < 8 && pending_ == 0; }
-
- private:
   std::string_view bytes_;
   size_t at_ = 0;
   uint64_t pending_ = 0;
   unsigned held_ = 0;
   bool ok_ = true;
 };
-
-// How many bits say which of `splits` different (feature, threshold) pairs a node uses.
-inline unsigned split_bits(size_t splits) {
-  return splits <= 1 ? 0 : static_cast<unsigned>(std::bit_width(splits - 1));
-}
 
 }  // namespace wb::engine::format

@@ -1,5 +1,4 @@
-// Plain model → package. Trees are rewritten in preorder, so that a left child needs no pointer and a file cannot hold
-// a cycle; a split is a number into the table of all different (feature, threshold) pairs of the ensemble.
+// Plain model → package: everything but the forest's two sections, which are in pack_forest.cpp.
 #include <algorithm>
 #include <cmath>
 
@@ -30,24 +29,10 @@ Status check_sketch(const FeatureSketch& sketch) {
   return ok_status();
 }
 
-// What version 1 has no bytes for.
-Status check_version_1(const PlainModel& model) {
-  const bool sum = model.sum.precision == Precision::kF32 && !model.sum.divisor && !model.sum.factor &&
-                   model.sum.offsets.empty() && model.slope == 1;
-  const bool known = model.objective <= Objective::kRegression && model.compare == Compare::kF32Less;
-  bool plain = sum && known && model.steps.empty() && model.sets.empty() && !model.calibration;
-  for (const Tree& tree : model.trees) {
-    plain = plain && tree.vectors.empty();
-    for (const TreeNode& node : tree.nodes) plain = plain && (node.left < 0 || node.missing == Missing::kNan);
-  }
-  return plain ? ok_status() : Status(fail(Code::kUnsupported, "a package of version 1 cannot carry this model"));
-}
-
 }  // namespace
 
 Status check_model(const PlainModel& model) {
   WB_CHECK(check_description(model));
-  WB_CHECK(check_version_1(model));
   if (!model.sketches.empty() && model.sketches.size() != model.features.size()) {
     return fail(Code::kInvalid, "sketches must be one per feature, or none");
   }
@@ -79,92 +64,97 @@ namespace {
 
 using namespace format;
 
-// The different thresholds of each feature, ascending, and where each feature's begin in the numbering of all splits.
-struct SplitTable {
-  std::vector<std::vector<float>> thresholds;
-  std::vector<uint32_t> first;
-  size_t count = 0;
-};
-
-// -0 and +0 split alike, so they are one threshold.
-float canonical(double threshold) { return threshold == 0 ? 0.0F : static_cast<float>(threshold); }
-
-// The nodes that can be reached, in preorder.
-std::vector<const TreeNode*> preorder(const Tree& tree) {
-  std::vector<const TreeNode*> order;
-  std::vector<int32_t> waiting{0};
-  while (!waiting.empty()) {
-    const TreeNode& node = tree.nodes[static_cast<size_t>(waiting.back())];
-    waiting.pop_back();
-    order.push_back(&node);
-    if (node.left < 0) continue;
-    waiting.push_back(node.right);
-    waiting.push_back(node.left);
-  }
-  return order;
-}
-
-SplitTable split_table(const PlainModel& model, const std::vector<std::vector<const TreeNode*>>& orders) {
-  SplitTable table;
-  table.thresholds.resize(model.features.size());
-  for (const auto& order : orders) {
-    for (const TreeNode* node : order) {
-      if (node->left >= 0) table.thresholds[node->feature].push_back(canonical(node->value));
-    }
-  }
-  for (std::vector<float>& thresholds : table.thresholds) {
-    std::sort(thresholds.begin(), thresholds.end());
-    thresholds.erase(std::unique(thresholds.begin(), thresholds.end()), thresholds.end());
-    table.first.push_back(static_cast<uint32_t>(table.count));
-    table.count += thresholds.size();
-  }
-  return table;
-}
-
-std::string pack_trees(const PlainModel& model, const std::vector<std::vector<const TreeNode*>>& orders,
-                       const SplitTable& table) {
-  std::string out;
-  size_t nodes = 0;
-  for (const auto& order : orders) nodes += order.size();
-  put_varint(out, orders.size());
-  put_varint(out, nodes);
-  for (const Tree& tree : model.trees) put_varint(out, tree.output);
-  BitWriter bits;
-  for (const auto& order : orders) {
-    for (const TreeNode* node : order) {
-      bits.put(node->left < 0 ? 1 : 0, 1);
-      if (node->left < 0) {
-        bits.put(std::bit_cast<uint32_t>(static_cast<float>(node->value)), 32);
-        continue;
-      }
-      const std::vector<float>& thresholds = table.thresholds[node->feature];
-      const auto rank =
-          std::lower_bound(thresholds.begin(), thresholds.end(), canonical(node->value)) - thresholds.begin();
-      bits.put(node->default_left ? 1 : 0, 1);
-      bits.put(table.first[node->feature] + static_cast<uint32_t>(rank), split_bits(table.count));
-    }
-  }
-  return out + bits.finish();
+uint8_t flags_of(const PlainModel& model) {
+  unsigned flags = 0;
+  if (model.missing_allowed) flags |= kMissingAllowed;
+  if (model.steps_precision == Precision::kF32) flags |= kStepsInF32;
+  if (model.sum.precision == Precision::kF64) flags |= kSumInF64;
+  if (model.sum.divisor) flags |= kDivisor;
+  if (model.sum.factor) flags |= kFactor;
+  if (!model.sum.offsets.empty()) flags |= kOffsets;
+  if (model.slope != 1) flags |= kSlope;
+  return static_cast<uint8_t>(flags);
 }
 
 std::string pack_about(const PlainModel& model) {
   std::string out;
-  out.push_back(static_cast<char>(model.objective));
-  out.push_back(model.missing_allowed ? 1 : 0);
+  put_byte(out, static_cast<uint8_t>(model.objective));
+  put_byte(out, flags_of(model));
+  put_byte(out, static_cast<uint8_t>(model.compare));
+  put_byte(out, static_cast<uint8_t>(model.category));
+  if (model.slope != 1) put_f64(out, model.slope);
   put_varint(out, model.features.size());
   for (const std::string& name : model.features) put_text(out, name);
   put_varint(out, model.labels.size());
   for (const std::string& label : model.labels) put_text(out, label);
+  const Sum& sum = model.sum;
   put_varint(out, model.base_margins.size());
-  for (const double margin : model.base_margins) put_f32(out, static_cast<float>(margin));
+  for (const double margin : model.base_margins) put_number(out, margin, sum.precision);
+  if (sum.divisor) put_number(out, *sum.divisor, sum.precision);
+  if (sum.factor) put_number(out, *sum.factor, sum.precision);
+  for (const double offset : sum.offsets) put_number(out, offset, sum.precision);
   return out;
 }
 
-std::string pack_thresholds(const SplitTable& table) {
+void put_columns(std::string& out, const std::vector<uint32_t>& columns) {
+  put_varint(out, columns.size());
+  for (const uint32_t column : columns) put_varint(out, column);
+}
+void put_numbers(std::string& out, const std::vector<double>& numbers) {
+  for (const double number : numbers) put_f64(out, number);
+}
+void put_categories(std::string& out, uint32_t column, const std::vector<double>& categories) {
+  put_varint(out, column);
+  put_varint(out, categories.size());
+  put_numbers(out, categories);
+}
+
+void put_step(std::string& out, const Step& step) {
+  const auto kind = [&](StepKind is) { put_byte(out, static_cast<uint8_t>(is)); };
+  if (const auto* select = std::get_if<Select>(&step)) {
+    kind(StepKind::kSelect);
+    put_columns(out, select->columns);
+  } else if (const auto* scale = std::get_if<Scale>(&step)) {
+    kind(StepKind::kScale);
+    put_byte(out, static_cast<uint8_t>(scale->form));
+    put_columns(out, scale->columns);
+    put_numbers(out, scale->a);
+    put_numbers(out, scale->b);
+  } else if (const auto* impute = std::get_if<Impute>(&step)) {
+    kind(StepKind::kImpute);
+    put_columns(out, impute->columns);
+    put_numbers(out, impute->values);
+  } else if (const auto* ordinal = std::get_if<Ordinal>(&step)) {
+    kind(StepKind::kOrdinal);
+    put_categories(out, ordinal->column, ordinal->categories);
+    put_f64(out, ordinal->unknown);
+  } else if (const auto* one_hot = std::get_if<OneHot>(&step)) {
+    kind(StepKind::kOneHot);
+    put_categories(out, one_hot->column, one_hot->categories);
+  }
+}
+
+std::string pack_steps(const PlainModel& model) {
   std::string out;
-  for (const std::vector<float>& thresholds : table.thresholds) {
-    put_varint(out, thresholds.size());
-    for (const float threshold : thresholds) put_f32(out, threshold);
+  put_varint(out, model.steps.size());
+  for (const Step& step : model.steps) put_step(out, step);
+  return out;
+}
+
+std::string pack_calibration(const PlainModel& model) {
+  std::string out;
+  if (!model.calibration) return std::string(1, '\0');
+  put_byte(out, model.calibration->of_margins ? 2 : 1);
+  for (const Curve& curve : model.calibration->curves) {
+    if (const auto* platt = std::get_if<Platt>(&curve)) {
+      put_byte(out, static_cast<uint8_t>(CurveKind::kPlatt));
+      put_numbers(out, {platt->a, platt->b});
+    } else if (const auto* isotonic = std::get_if<Isotonic>(&curve)) {
+      put_byte(out, static_cast<uint8_t>(CurveKind::kIsotonic));
+      put_varint(out, isotonic->x.size());
+      put_numbers(out, isotonic->x);
+      put_numbers(out, isotonic->y);
+    }
   }
   return out;
 }
@@ -196,15 +186,15 @@ void put_section(std::string& out, Tag tag, std::string_view payload) {
 
 Result<std::string> pack(const PlainModel& model) {
   WB_CHECK(check_model(model));
-  std::vector<std::vector<const TreeNode*>> orders;
-  for (const Tree& tree : model.trees) orders.push_back(preorder(tree));
-  const SplitTable table = split_table(model, orders);
+  WB_TRY(const RankedForest forest, rank_forest(model));
   std::string out(kMagic);
-  out.push_back(static_cast<char>(kVersion));
-  out.push_back(0);
+  put_byte(out, kVersion);
+  put_byte(out, 0);
   put_section(out, Tag::kAbout, pack_about(model));
-  put_section(out, Tag::kThresholds, pack_thresholds(table));
-  put_section(out, Tag::kTrees, pack_trees(model, orders, table));
+  put_section(out, Tag::kSteps, pack_steps(model));
+  put_section(out, Tag::kSlots, pack_slots(forest, model));
+  put_section(out, Tag::kTrees, pack_trees(forest, model));
+  put_section(out, Tag::kCalibration, pack_calibration(model));
   std::string sketches;
   put_varint(sketches, model.sketches.size());
   for (const FeatureSketch& sketch : model.sketches) put_sketch(sketches, sketch);

@@ -1,6 +1,8 @@
 // The package format: it keeps everything, one model has one encoding, and hostile bytes are refused or harmless.
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "base/bytes.h"
 #include "base/checksum.h"
 #include "base/test_memory.h"
@@ -82,45 +84,60 @@ TEST(Package, KeepsEverythingAndIsDeterministic) {
   EXPECT_EQ(*pack(*unpack(bytes)), bytes);
 }
 
-// The worked example of docs/formats/model.md. These bytes are a promise: version 1 packages stay readable.
-TEST(Package, WorkedExampleOfTheFormatPage) {
+PlainModel small_model() {
   PlainModel plain;
   plain.objective = Objective::kRegression;
   plain.features = {"x"};
   plain.base_margins = {0.5F};
   plain.trees = {{0, {{1, 2, 0, 3.0F, true}, {-1, -1, 0, -1.0F, false}, {-1, -1, 0, 2.0F, false}}}};
-  const std::string head = "57424d1a0100010b030001017800010000003f02050100004040030c010300060000fc0d00000004040100";
-  EXPECT_EQ(hex_encode(*pack(plain)), head + "0527" + std::string(78, '0') + "06010007010090fb8017");
+  return plain;
 }
 
-// The worked example with other sections 3 and 7, as somebody who writes bytes by hand would make it.
+// The worked example of docs/formats/model.md. These bytes are a promise: version 2 packages stay readable.
+TEST(Package, WorkedExampleOfTheFormatPage) {
+  const std::string head =
+      "57424d1a0200010d0300010101017800010000003f020100030901000901160000080804"
+      "0e010300060000000080bf00000040050100060100";
+  EXPECT_EQ(hex_encode(*pack(small_model())), head + "0727" + std::string(78, '0') + "080100090100be478090");
+}
+
+// The worked example with other sections 4 and 9, as somebody who writes bytes by hand would make it.
 std::string by_hand(std::string_view trees, std::string_view notes) {
-  std::string bytes = *hex_decode("57424d1a0100010b030001017800010000003f02050100004040");
-  bytes += '\x03';
+  std::string bytes = *hex_decode(
+      "57424d1a0200"
+      "010d030001010101780001"
+      "0000003f"
+      "020100"
+      "030901000901"
+      "1600000808");
+  bytes += '\x04';
   format::put_text(bytes, trees);
-  bytes += *hex_decode("0401000527" + std::string(78, '0') + "060100");
-  bytes += '\x07';
+  bytes += *hex_decode(
+      "050100"
+      "060100"
+      "0727" +
+      std::string(78, '0') + "080100");
+  bytes += '\x09';
   format::put_text(bytes, notes);
   format::put_u32(bytes, crc32c(bytes));
   return bytes;
 }
 
-// A full tree in preorder: 2^(depth + 1) - 1 nodes.
-void put_full_tree(format::BitWriter& bits, int depth) {
-  bits.put(depth == 0 ? 1 : 0, 1);
-  bits.put(0, depth == 0 ? 32 : 1);
-  if (depth == 0) return;
-  put_full_tree(bits, depth - 1);
-  put_full_tree(bits, depth - 1);
-}
-
+// A full tree, all of whose splits ask the same: 2^(depth + 1) - 1 nodes.
 std::string full_tree_section(int depth) {
   std::string section("\x01", 1);
-  format::put_varint(section, (2U << depth) - 1);
+  const size_t leaves = size_t{1} << depth;
+  format::put_varint(section, 2 * leaves - 1);
   section += '\0';
   format::BitWriter bits;
-  put_full_tree(bits, depth);
-  return section + bits.finish();
+  const std::function<void(int)> put_tree = [&](int levels) {
+    bits.put(levels == 0 ? 1 : 0, 1);
+    for (int side = 0; levels > 0 && side < 2; ++side) put_tree(levels - 1);
+  };
+  put_tree(depth);
+  section += bits.finish();
+  section += std::string(2 * (leaves - 1), '\0');  // slot 0, rank 0
+  return section + std::string(4 * leaves, '\0');
 }
 
 TEST(Package, TheLargestTreeLoadsAndALargerOneIsRefused) {
@@ -183,14 +200,15 @@ TEST(Package, HostileBytesWithAValidChecksumAreRefusedOrHarmless) {
 
 // Every count of a package, far beyond what is there: refused before anything of that size is made.
 TEST(Package, CountsThatLieAreRefusedAndCostNothing) {
-  const std::string head = *hex_decode("57424d1a0100");
-  const std::string about = *hex_decode("03000101780001");  // one feature "x", no label, one margin: its bytes are due
+  const std::string head = *hex_decode("57424d1a0200");
+  const std::string about =
+      *hex_decode("030001010101780001");  // one feature "x", no label, one margin: its bytes are due
   for (const uint64_t lie : {uint64_t{100}, (uint64_t{1} << 31) - 1, uint64_t{1} << 31, (uint64_t{1} << 31) + 1,
                              (uint64_t{1} << 32) - 1, (uint64_t{1} << 32) + 1, uint64_t{1} << 62, UINT64_MAX}) {
     std::string number;
     format::put_varint(number, lie);
     std::vector<std::string> sections = {number};  // the length of the first section itself
-    for (const size_t at : {2U, 3U, 5U, 6U}) {     // features, name, labels, margins
+    for (const size_t at : {4U, 5U, 7U, 8U}) {     // features, name, labels, margins
       std::string section;
       format::put_text(section, about.substr(0, at) + number + std::string(64, '\1'));
       sections.push_back(section);
@@ -250,15 +268,64 @@ TEST(Package, SaysWhatItWasGiven) {
   EXPECT_EQ(Model::load(cut).error().code, Code::kCorrupt);
 }
 
-TEST(Package, TakesAboutThreeBytesANode) {
-  PlainModel plain = random_model(4, 9, 7, 200, 120);
-  for (Tree& tree : plain.trees) {
-    for (TreeNode& node : tree.nodes) {
-      if (node.left >= 0) node.value = std::round(node.value);  // thresholds repeat, as in trained models
+TEST(Package, KeepsEveryKindOfModel) {
+  for (uint64_t seed = 1; seed <= 300; ++seed) {
+    const PlainModel plain = testing::wild_model(seed);
+    const auto bytes = pack(plain);
+    ASSERT_TRUE(bytes.ok()) << bytes.error().text;
+    const auto again = unpack(*bytes);
+    ASSERT_TRUE(again.ok()) << again.error().text;
+    ASSERT_EQ(*pack(*again), *bytes) << seed;
+    EXPECT_EQ(again->steps.size(), plain.steps.size());
+    EXPECT_EQ(again->calibration.has_value(), plain.calibration.has_value());
+    Prng prng(seed);
+    for (int i = 0; i < 20; ++i) {
+      const std::vector<double> row = testing::nasty_wide_rows(prng, plain, 1);
+      const auto before = reference_margins(plain, std::span<const double>(row));
+      ASSERT_EQ(reference_margins(*again, std::span<const double>(row)), before) << "seed " << seed;
     }
   }
-  const Model model = std::move(Model::load(*pack(plain))).value();
-  EXPECT_LT(static_cast<double>(model.bytes().size()), 3.2 * static_cast<double>(model.nodes_count()));
+}
+
+TEST(Package, FaultsAreNamedWithTheirOffset) {
+  const std::string trees = full_tree_section(1);
+  const size_t begin = by_hand(trees, std::string(1, '\0')).find(trees);
+  const auto fault = [&](size_t at, char byte) {
+    std::string changed = trees;
+    changed[at] = byte;
+    return Model::load(by_hand(changed, std::string(1, '\0'))).error().text;
+  };
+  const auto byte = [&](size_t at) { return "model package: byte " + std::to_string(begin + at) + ", trees: "; };
+  EXPECT_EQ(fault(2, 2), byte(3) + "a tree for an output that is not there");
+  EXPECT_EQ(fault(3, 0), byte(4) + "a tree with more nodes than there are");
+  EXPECT_EQ(fault(3, 1), byte(4) + "nodes that belong to no tree");
+  EXPECT_EQ(fault(4, 9), byte(4) + "a split on slot 9 of 1");
+  EXPECT_EQ(fault(5, 1), byte(5) + "a split at rank 1 of slot 0, which has 1");
+  std::string leaf = trees;
+  leaf[12] = '\x80';
+  leaf[13] = '\x7f';
+  EXPECT_EQ(Model::load(by_hand(leaf, std::string(1, '\0'))).error().text, byte(10) + "a leaf that is not finite");
+}
+
+TEST(Package, HostileBytesOfEveryKindAreRefusedOrHarmless) {
+  size_t accepted = 0;
+  for (uint64_t seed = 1; seed <= 60; ++seed) {
+    const std::string bytes = *pack(testing::wild_model(seed));
+    Prng prng(seed);
+    for (int round = 0; round < 200; ++round) {
+      std::string mangled = bytes;
+      const uint64_t changes = 1 + prng.below(2);
+      for (uint64_t i = 0; i < changes; ++i) {
+        const size_t at = format::kHeadBytes + prng.below(bytes.size() - format::kHeadBytes);
+        mangled[at] = static_cast<char>(prng.chance(500'000) ? prng.below(256) : mangled[at] ^ (1 << prng.below(8)));
+      }
+      mangled = repaired(mangled);
+      accepted += Model::load(mangled).ok() ? 1 : 0;
+      expect_harmless(mangled);
+      if (HasFailure()) FAIL() << "seed " << seed << ", round " << round;
+    }
+  }
+  EXPECT_GT(accepted, 1'000U);  // flipped leaves and thresholds are other valid models
 }
 
 }  // namespace

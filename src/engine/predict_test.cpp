@@ -47,6 +47,50 @@ TEST(Predict, SameBitsAsTheSlowTwinOnNastyValues) {
   }
 }
 
+// Every library's way, and every value that could tell a fast way from it.
+TEST(Predict, SameBitsAsTheSlowTwinWhateverTheModelSays) {
+  for (uint64_t seed = 1; seed <= 600; ++seed) {
+    const PlainModel plain = testing::wild_model(seed);
+    const Model model = loaded(plain);
+    Prng prng(seed);
+    constexpr size_t kRows = 40;
+    const std::vector<double> rows = testing::nasty_wide_rows(prng, plain, kRows);
+    const size_t outputs = model.outputs_count();
+    std::vector<double> margins(kRows * outputs);
+    model.predict_margins(rows, kRows, margins);
+    for (size_t row = 0; row < kRows; ++row) {
+      const auto wanted = reference_margins(
+          plain, std::span<const double>(rows).subspan(row * model.features_count(), model.features_count()));
+      for (size_t out = 0; out < outputs; ++out) {
+        ASSERT_EQ(std::bit_cast<uint64_t>(wanted[out]), std::bit_cast<uint64_t>(margins[row * outputs + out]))
+            << "seed " << seed << ", row " << row << ", output " << out;
+      }
+    }
+    expect_equal_bits(plain, model, nasty_rows(prng, plain, 11, true), 11);
+    if (HasFatalFailure()) FAIL() << "seed " << seed;
+  }
+}
+
+// More thresholds than a slot has ranks, more positions than a byte counts, trees too deep and thin for heaps.
+TEST(Predict, ManyThresholdsManyColumnsDeepTrees) {
+  Prng prng(8);
+  const PlainModel one_column = random_model(21, 1, 1, 40, 301);
+  expect_equal_bits(one_column, loaded(one_column), nasty_rows(prng, one_column, 300, true), 300);
+  PlainModel deep = random_model(22, 300, 1, 20, 301);
+  for (Tree& tree : deep.trees) {
+    tree.nodes.clear();
+    for (int32_t i = 0; i < 60; ++i) {
+      const bool left = prng.chance(500'000);
+      const int32_t next = 2 * i + 2;
+      tree.nodes.push_back({left ? next : next - 1, left ? next - 1 : next, static_cast<uint32_t>(prng.below(300)),
+                            static_cast<double>(testing::random_float(prng)), prng.chance(500'000)});
+      tree.nodes.push_back({.value = static_cast<double>(testing::random_float(prng))});
+    }
+    tree.nodes.push_back({.value = 1});
+  }
+  expect_equal_bits(deep, loaded(deep), nasty_rows(prng, deep, 300, true), 300);
+}
+
 TEST(Predict, WidestModelThatTheLimitsAllow) {
   Prng prng(3);
   const PlainModel plain = random_model(3, limits::kFeaturesMax, 2, 9, 301);

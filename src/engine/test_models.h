@@ -49,6 +49,76 @@ inline PlainModel random_model(uint64_t seed, size_t features, size_t outputs, s
   return model;
 }
 
+// Any number that a threshold or leaf of this model may be.
+inline double random_number(Prng& prng, bool f64) {
+  const auto f32 = static_cast<double>(random_float(prng));
+  return f64 ? f32 / 3 : f32;
+}
+
+// Splits as other libraries have them: any rule for missing values, categories, thresholds in f64.
+inline void make_foreign(Prng& prng, PlainModel& model) {
+  const bool wide = model.compare != Compare::kF32Less;
+  const bool wide_leaves = model.sum.precision == Precision::kF64;
+  const size_t columns = columns_count(model);
+  for (Tree& tree : model.trees) {
+    for (TreeNode& node : tree.nodes) {
+      if (node.left < 0) {
+        if (wide_leaves) node.value = random_number(prng, true);
+        continue;
+      }
+      node.feature = static_cast<uint32_t>(prng.below(columns));
+      if (wide && prng.chance(800'000)) node.value = random_number(prng, true);
+      node.missing = static_cast<Missing>(1 + prng.below(3));
+      if (!model.sets.empty() && prng.chance(250'000)) node.set = static_cast<int32_t>(prng.below(model.sets.size()));
+    }
+    if (model.labels.empty() || !prng.chance(300'000)) continue;
+    tree.output = 0;  // leaves are vectors
+    const size_t vectors = 1 + prng.below(tree.nodes.size());
+    for (size_t i = 0; i < vectors * model.outputs_count(); ++i)
+      tree.vectors.push_back(random_number(prng, wide_leaves));
+    for (TreeNode& node : tree.nodes) {
+      if (node.left < 0) node.feature = static_cast<uint32_t>(prng.below(vectors));
+    }
+  }
+}
+
+// A model of every kind that a description can say; which, depends on the seed.
+inline PlainModel wild_model(uint64_t seed) {
+  Prng prng(seed);
+  const size_t features = 1 + prng.below(6);
+  const size_t outputs = 1 + prng.below(4);
+  const size_t trees = prng.below(20);
+  PlainModel model = random_model(seed, features, outputs, trees, 1 + prng.below(120));
+  model.compare = static_cast<Compare>(1 + prng.below(3));
+  model.category = static_cast<Category>(1 + prng.below(2));
+  model.sum.precision = static_cast<Precision>(1 + prng.below(2));
+  const bool wide = model.sum.precision == Precision::kF64;
+  if (prng.chance(300'000)) model.sum.divisor = wide ? 0.7 : 3;
+  if (prng.chance(300'000)) model.sum.factor = wide ? 0.1 : 5;
+  if (prng.chance(300'000)) model.sum.offsets.assign(outputs, wide ? 0.1 : 7);
+  if (outputs > 1 && prng.chance(300'000)) model.objective = Objective::kVotes;
+  if (outputs > 1 && prng.chance(300'000)) model.slope = 1.5;
+  if (prng.chance(300'000)) {
+    model.steps = {Impute{{0}, {2.5}}, Scale{Scale::Form::kShiftDivide, {0}, {0.3}, {7}}, OneHot{0, {1, 2, 3}},
+                   Ordinal{0, {0, 1}, std::numeric_limits<double>::quiet_NaN()},
+                   Select{{0, static_cast<uint32_t>(features + 1)}}};
+    model.steps_precision = static_cast<Precision>(1 + prng.below(2));
+    if (model.steps_precision == Precision::kF32) model.steps.erase(model.steps.begin() + 1);
+  }
+  for (size_t i = 0; i < 6 && prng.chance(700'000); ++i) {
+    std::vector<uint32_t> set;
+    for (uint32_t category = 0; category < 40; ++category) {
+      if (prng.chance(200'000)) set.push_back(category);
+    }
+    set.push_back(100 + static_cast<uint32_t>(i));
+    model.sets.push_back(set);
+  }
+  if (outputs == 2 && prng.chance(500'000))
+    model.calibration = Calibration{true, {Platt{-1, 0.5}, Isotonic{{-1, 0, 1}, {0, 0.5, 1}}}};
+  make_foreign(prng, model);
+  return model;
+}
+
 // A value on a threshold, one step beside it, or one of the numbers that break careless code.
 inline float nasty_value(Prng& prng, const PlainModel& model, bool with_nan) {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
@@ -67,6 +137,26 @@ inline float nasty_value(Prng& prng, const PlainModel& model, bool with_nan) {
   const float value = tree.nodes[prng.below(tree.nodes.size())].value;
   if (kind < 6) return value;
   return std::nextafter(value, kind < 8 ? kInfinity : -kInfinity);
+}
+
+// The same in f64, whose neighbours are nearer, and what some rule calls missing or a category.
+inline double nasty_wide_value(Prng& prng, const PlainModel& model, bool with_nan) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  const double special[] = {kZeroMax, -kZeroMax, std::nextafter(kZeroMax, 1), 1e-60, -1e-60, 1e300, -1e300, -0.5, -1};
+  const uint64_t kind = prng.below(8);
+  if (kind < 3) return static_cast<double>(nasty_value(prng, model, with_nan));
+  if (kind == 3) return special[prng.below(std::size(special))];
+  if (kind == 4) return static_cast<double>(prng.below(250)) / 2;
+  if (model.trees.empty()) return 0;
+  const Tree& tree = model.trees[prng.below(model.trees.size())];
+  const double value = tree.nodes[prng.below(tree.nodes.size())].value;
+  return kind == 5 ? value : std::nextafter(value, kind == 6 ? kInfinity : -kInfinity);
+}
+
+inline std::vector<double> nasty_wide_rows(Prng& prng, const PlainModel& model, size_t rows) {
+  std::vector<double> values;
+  for (size_t i = 0; i < rows * model.features.size(); ++i) values.push_back(nasty_wide_value(prng, model, true));
+  return values;
 }
 
 inline std::vector<float> nasty_rows(Prng& prng, const PlainModel& model, size_t rows, bool with_nan) {

@@ -204,7 +204,7 @@ Result<Pipeline> Pipeline::build(const Document& document, std::span<const BlobV
     if (auto model = read_model(*section, blobs, options.allow_missing_model, problems, parts->unchecked)) {
       facts.known = true;
       facts.labels = model->labels();
-      facts.regression = model->objective() == engine::Objective::kRegression;
+      facts.regression = model->labels().empty();
       if (columns_known) {
         auto inferrer = infer::Inferrer::build(std::move(*model), parts->record_schema, section->at, problems);
         if (inferrer.ok()) parts->inferrer.emplace(std::move(inferrer).value());

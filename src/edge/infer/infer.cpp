@@ -11,6 +11,10 @@ namespace wb::infer {
 Result<Inferrer> Inferrer::build(engine::Model model, const Schema& in, Position at, Problems& problems) {
   const size_t before = problems.items().size();
   Inferrer out(std::move(model));
+  if (out.model_.answers_count() > 1 && out.model_.labels().empty()) {
+    problems.add(at, "infer: the model answers " + std::to_string(out.model_.answers_count()) +
+                         " values a row, and a pipeline routes by one; use a model with one output");
+  }
   const std::vector<std::string> names = in.names();
   for (const std::string& name : out.model_.features()) {
     const int column = in.index_of(name);
@@ -72,6 +76,7 @@ void Inferrer::gather(const Batch& batch, Scored& out) {
   const size_t width = features_.size();
   const bool missing_allowed = model_.missing_allowed();
   inputs_.resize(rows * width);
+  if (model_.compares_f64()) wide_inputs_.resize(rows * width);
   out.finite.assign(rows, 1);
   for (size_t i = 0; i < width; ++i) {
     const std::vector<double>& numbers = batch.columns[features_[i].column].numbers;
@@ -82,6 +87,7 @@ void Inferrer::gather(const Batch& batch, Scored& out) {
       const bool usable = fits || (missing_allowed && std::isnan(number));
       if (!usable) out.finite[row] = 0;
       inputs_[row * width + i] = fits ? static_cast<float>(number) : std::numeric_limits<float>::quiet_NaN();
+      if (model_.compares_f64()) wide_inputs_[row * width + i] = number;
     }
   }
 }
@@ -128,7 +134,13 @@ void Inferrer::run(const Batch& batch, Scored& out) {
   gather(batch, out);
   margins_.resize(rows * model_.outputs_count());
   answers_.resize(rows * model_.answers_count());
-  model_.predict_margins(inputs_, rows, margins_);
+  if (model_.compares_f64()) {
+    wide_margins_.resize(margins_.size());
+    model_.predict_margins(wide_inputs_, rows, wide_margins_);
+    std::copy(wide_margins_.begin(), wide_margins_.end(), margins_.begin());
+  } else {
+    model_.predict_margins(inputs_, rows, margins_);
+  }
   model_.probabilities(margins_, answers_);
   out.label.assign(rows, -1);
   out.score.assign(rows, 0);

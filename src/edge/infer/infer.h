@@ -64,9 +64,11 @@ class Inferrer {
 
   engine::Model model_;
   std::vector<Feature> features_;
-  double spread_ = 0;           // standard deviation of the summed surprise; 0: no sketches
-  std::vector<float> inputs_;   // f32[rows, features], row-major, NaN = missing
-  std::vector<float> margins_;  // f32[rows, outputs]
+  double spread_ = 0;                // standard deviation of the summed surprise; 0: no sketches
+  std::vector<float> inputs_;        // f32[rows, features], row-major, NaN = missing
+  std::vector<float> margins_;       // f32[rows, outputs]
+  std::vector<double> wide_inputs_;  // f64[rows, features] and f64[rows, outputs]: for a model that compares in f64
+  std::vector<double> wide_margins_;
   std::vector<float> answers_;  // f32[rows, answers]
 };
 

@@ -150,5 +150,24 @@ TEST(Infer, ColumnsThatDoNotFitAreNamed) {
             "f:4:3: infer: the model needs column 'unit' as a number, but it is text; add a cast before infer\n");
 }
 
+// A model that compares in f64 is asked about the number that arrived, not about its f32 neighbour.
+TEST(Infer, ANumberKeepsItsDigitsWhereTheModelComparesInF64) {
+  PlainModel model = stumps(Objective::kLogistic);
+  model.trees[0].nodes[0].value = 0.1;
+  model.compare = engine::Compare::kF64LessEqual;
+  Inferrer infer = make(model);
+  Scored scored;
+  infer.run(batch_of({{0.1, 1}, {std::nextafter(0.1, 1), 1}}), scored);
+  EXPECT_NE(scored.label[0], scored.label[1]);
+}
+
+TEST(Infer, RefusesAModelWithSeveralValues) {
+  PlainModel model = stumps(Objective::kRegression);
+  model.base_margins = {0, 0};
+  Problems problems;
+  EXPECT_FALSE(Inferrer::build(load(model), batch_of({}).schema, {4, 3}, problems).ok());
+  EXPECT_NE(problems.format("f").find("the model answers 2 values a row"), std::string::npos) << problems.format("f");
+}
+
 }  // namespace
 }  // namespace wb::infer

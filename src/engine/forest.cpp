@@ -1,0 +1,276 @@
+// Trees laid out for walking, and the walks.
+#include "engine/forest.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace wb::engine {
+namespace {
+
+// Bushy enough for a heap: its places are at most four times the leaves that fill them.
+constexpr size_t kHeapDepthMax = 10;
+constexpr size_t kHeapSpread = 4;
+
+// Does `step` for 0 to 7, unrolled under every compiler and optimisation level.
+template <class Step, size_t... kIndex>
+inline void abreast_of(const Step& step, std::index_sequence<kIndex...>) {
+  (step(kIndex), ...);
+}
+template <class Step>
+inline void abreast(const Step& step) {
+  abreast_of(step, std::make_index_sequence<8>());
+}
+
+inline size_t position_of(uint16_t node) { return node & 0xFFU; }
+inline uint32_t rank_of(uint16_t node) { return static_cast<uint32_t>(node) >> 8; }
+inline size_t position_of(uint32_t node) { return node & 0xFFFFU; }
+inline uint32_t rank_of(uint32_t node) { return node >> 16; }
+
+}  // namespace
+
+template <class Leaf>
+class Trees<Leaf>::Builder {
+ public:
+  Builder(const RankedForest& ranked, const Ranker& ranker, Trees& out) : ranked_(ranked), ranker_(ranker), out_(out) {
+    out_.small_ = ranker.positions_count() <= 256;
+    out_.outputs_ = ranked.outputs;
+    measure();
+    for (size_t first = 0; first < trees_.size();) first += add_group(first);
+  }
+
+ private:
+  // Where each tree begins, how deep and how bushy it is.
+  void measure() {
+    size_t node = 0;
+    size_t split = 0;
+    size_t value = 0;
+    for (const uint32_t output : ranked_.outputs) {
+      Tree tree{node, node, split, value, 0, 0, output == out_.outputs_count_};
+      std::vector<bool> right_side;
+      do {
+        if (!ranked_.leaf[node++]) {
+          ++split;
+          right_side.push_back(false);
+          tree.depth = std::max(tree.depth, right_side.size());
+          continue;
+        }
+        ++tree.leaves;
+        value += tree.vectors ? out_.outputs_count_ : 1;
+        while (!right_side.empty() && right_side.back()) right_side.pop_back();
+        if (right_side.empty()) break;
+        right_side.back() = true;
+      } while (true);
+      tree.nodes_end = node;
+      trees_.push_back(tree);
+    }
+  }
+
+  static bool bushy(const Tree& tree, size_t depth) {
+    return !tree.vectors && depth <= kHeapDepthMax && (size_t{1} << depth) <= kHeapSpread * tree.leaves;
+  }
+
+  // As many trees as go together; gives how many.
+  size_t add_group(size_t first) {
+    const bool heap = bushy(trees_[first], trees_[first].depth);
+    size_t depth = trees_[first].depth;
+    size_t count = 1;
+    for (; count < kAbreast && first + count < trees_.size(); ++count) {
+      const Tree& next = trees_[first + count];
+      const size_t deeper = std::max(depth, next.depth);
+      bool all = bushy(next, deeper);
+      for (size_t i = first; i < first + count; ++i) all = all && bushy(trees_[i], deeper);
+      if (heap ? !all : bushy(next, next.depth)) break;
+      depth = deeper;
+    }
+    Group group{static_cast<uint32_t>(first),
+                static_cast<uint32_t>(out_.walk_.size()),
+                0,
+                static_cast<uint8_t>(count),
+                static_cast<uint8_t>(depth),
+                heap};
+    if (heap) {
+      group.nodes = static_cast<uint32_t>(out_.small_ ? out_.heap_small_.size() : out_.heap_wide_.size());
+      group.leaves = static_cast<uint32_t>(out_.heap_leaves_.size());
+    }
+    for (size_t i = first; i < first + count; ++i) {
+      out_.walk_roots_.push_back(static_cast<uint32_t>(heap ? 0 : out_.walk_.size()));
+      heap ? add_heap(trees_[i], depth) : add_walk(trees_[i]);
+    }
+    out_.groups_.push_back(group);
+    return count;
+  }
+
+  Question question(size_t split) const {
+    return ranker_.question(ranked_.slot[split], ranked_.rank[split], ranked_.left[split]);
+  }
+
+  // Places that no node fills ask a question that everything answers with left: a rank is at most 255.
+  void add_heap(const Tree& tree, size_t depth) {
+    const size_t splits = (size_t{1} << depth) - 1;
+    std::vector<Question> places(splits, Question{0, 255});
+    std::vector<Leaf> leaves(splits + 1, Leaf{0});
+    std::vector<std::pair<size_t, size_t>> due{{0, 0}};  // place, depth
+    size_t split = tree.splits_begin;
+    size_t value = tree.values_begin;
+    for (size_t node = tree.nodes_begin; node < tree.nodes_end; ++node) {
+      auto [place, at_depth] = due.back();
+      due.pop_back();
+      if (!ranked_.leaf[node]) {
+        places[place] = question(split++);
+        due.emplace_back(2 * place + 2, at_depth + 1);
+        due.emplace_back(2 * place + 1, at_depth + 1);
+        continue;
+      }
+      for (; at_depth < depth; ++at_depth) place = 2 * place + 1;
+      leaves[place - splits] = static_cast<Leaf>(ranked_.values[value++]);
+    }
+    for (const Question& place : places) {
+      if (out_.small_) out_.heap_small_.push_back(static_cast<uint16_t>(place.position | place.rank << 8));
+      if (!out_.small_) out_.heap_wide_.push_back(place.position | static_cast<uint32_t>(place.rank) << 16);
+    }
+    out_.heap_leaves_.insert(out_.heap_leaves_.end(), leaves.begin(), leaves.end());
+  }
+
+  void add_walk(const Tree& tree) {
+    size_t split = tree.splits_begin;
+    size_t value = tree.values_begin;
+    std::vector<size_t> open;
+    for (size_t node = tree.nodes_begin; node < tree.nodes_end; ++node) {
+      const size_t at = out_.walk_.size();
+      if (!ranked_.leaf[node]) {
+        const Question asks = question(split++);
+        out_.walk_.push_back(WalkNode{0, 0, asks.position, asks.rank});
+        open.push_back(at);
+        continue;
+      }
+      out_.walk_.push_back(
+          WalkNode{0, static_cast<uint32_t>(out_.values_.size()), static_cast<uint16_t>(ranker_.positions_count()), 0});
+      for (size_t i = 0; i < (tree.vectors ? out_.outputs_count_ : 1); ++i)
+        out_.values_.push_back(static_cast<Leaf>(ranked_.values[value++]));
+      if (open.empty()) break;
+      out_.walk_[open.back()].right = static_cast<uint32_t>(at + 1 - open.back());
+      open.pop_back();
+    }
+  }
+
+  const RankedForest& ranked_;
+  const Ranker& ranker_;
+  Trees& out_;
+  std::vector<Tree> trees_;
+};
+
+template <class Leaf>
+Trees<Leaf>::Trees(const RankedForest& ranked, const Ranker& ranker, size_t outputs) : outputs_count_(outputs) {
+  Builder(ranked, ranker, *this);
+}
+
+template <class Leaf>
+size_t Trees<Leaf>::memory_bytes() const {
+  return (outputs_.size() + walk_roots_.size()) * 4 + groups_.size() * sizeof(Group) + heap_small_.size() * 2 +
+         heap_wide_.size() * 4 + (heap_leaves_.size() + values_.size()) * sizeof(Leaf) +
+         walk_.size() * sizeof(WalkNode);
+}
+
+template <class Leaf>
+template <class Node>
+void Trees<Leaf>::add_heaps(const Group& group, const std::vector<Node>& nodes, const uint8_t* ranks,
+                            Leaf* margins) const {
+  const size_t splits = (size_t{1} << group.depth) - 1;
+  const Node* roots[kAbreast];
+  size_t at[kAbreast] = {};
+  // Short groups walk their last tree several times, and add it once.
+  for (size_t i = 0; i < kAbreast; ++i)
+    roots[i] = nodes.data() + group.nodes + splits * std::min<size_t>(i, group.count - size_t{1});
+  for (size_t level = 0; level < group.depth; ++level) {
+    abreast([&](size_t i) {
+      const Node node = roots[i][at[i]];
+      at[i] = 2 * at[i] + 1 + static_cast<size_t>(ranks[position_of(node)] > rank_of(node));
+    });
+  }
+  const Leaf* leaves = heap_leaves_.data() + group.leaves;
+  for (size_t i = 0; i < group.count; ++i, leaves += splits + 1)
+    margins[outputs_[group.first_tree + i]] += leaves[at[i] - splits];
+}
+
+template <class Leaf>
+void Trees<Leaf>::add_walks(const Group& group, const uint8_t* ranks, Leaf* margins) const {
+  const WalkNode* at[kAbreast];
+  for (size_t i = 0; i < kAbreast; ++i)
+    at[i] = &walk_[walk_roots_[group.first_tree + std::min<size_t>(i, group.count - size_t{1})]];
+  // Arithmetic on purpose: written with ?: compilers make it a branch, which guesses wrong half of the time.
+  for (uint32_t moved = 1; moved != 0;) {
+    moved = 0;
+    abreast([&](size_t i) {
+      const auto left = static_cast<uint32_t>(ranks[at[i]->position] <= at[i]->rank);
+      const uint32_t stride = at[i]->right ^ ((at[i]->right ^ 1U) & (0U - left));
+      moved |= stride;
+      at[i] += stride;
+    });
+  }
+  for (size_t i = 0; i < group.count; ++i) {
+    const uint32_t output = outputs_[group.first_tree + i];
+    const Leaf* value = values_.data() + at[i]->value;
+    if (output < outputs_count_) margins[output] += *value;
+    for (size_t j = 0; output == outputs_count_ && j < outputs_count_; ++j) margins[j] += value[j];
+  }
+}
+
+template <class Leaf>
+void Trees<Leaf>::add(const uint8_t* ranks, Leaf* margins) const {
+  for (const Group& group : groups_) {
+    if (!group.heap) {
+      add_walks(group, ranks, margins);
+    } else if (small_) {
+      add_heaps(group, heap_small_, ranks, margins);
+    } else {
+      add_heaps(group, heap_wide_, ranks, margins);
+    }
+  }
+}
+
+Forest::Forest(const RankedForest& ranked, const Description& model)
+    : sum_(model.sum),
+      base_margins_(model.base_margins),
+      trees_count_(ranked.outputs.size()),
+      nodes_count_(ranked.leaf.size()),
+      ranker_(ranked.slots, model) {
+  if (sum_.precision == Precision::kF32) trees_ = Trees<float>(ranked, ranker_, model.outputs_count());
+  if (sum_.precision == Precision::kF64) trees_ = Trees<double>(ranked, ranker_, model.outputs_count());
+}
+
+size_t Forest::memory_bytes() const {
+  const auto* f32 = std::get_if<Trees<float>>(&trees_);
+  return ranker_.memory_bytes() + (f32 != nullptr ? f32->memory_bytes() : std::get_if<1>(&trees_)->memory_bytes());
+}
+
+template <class Leaf>
+void Forest::sum_up(const Trees<Leaf>& trees, const uint8_t* ranks, std::span<double> margins) const {
+  std::array<Leaf, limits::kOutputsMax> sums;
+  const size_t outputs = base_margins_.size();
+  for (size_t i = 0; i < outputs; ++i) sums[i] = static_cast<Leaf>(base_margins_[i]);
+  trees.add(ranks, sums.data());
+  for (size_t i = 0; i < outputs; ++i) {
+    if (sum_.divisor) sums[i] /= static_cast<Leaf>(*sum_.divisor);
+    if (sum_.factor) sums[i] *= static_cast<Leaf>(*sum_.factor);
+    if (!sum_.offsets.empty()) sums[i] += static_cast<Leaf>(sum_.offsets[i]);
+    margins[i] = static_cast<double>(sums[i]);
+  }
+}
+
+template <class Column>
+void Forest::predict_any(std::span<const Column> columns, std::span<double> margins) const {
+  WB_ASSERT(margins.size() == base_margins_.size());
+  std::array<uint8_t, kPositionsMax + 1> ranks;  // 32 KiB of stack
+  ranker_.rank_row(columns, ranks.data());
+  ranks[ranker_.positions_count()] = 255;
+  if (const auto* f32 = std::get_if<Trees<float>>(&trees_)) sum_up(*f32, ranks.data(), margins);
+  if (const auto* f64 = std::get_if<Trees<double>>(&trees_)) sum_up(*f64, ranks.data(), margins);
+}
+
+void Forest::predict(std::span<const float> columns, std::span<double> margins) const { predict_any(columns, margins); }
+void Forest::predict(std::span<const double> columns, std::span<double> margins) const {
+  predict_any(columns, margins);
+}
+
+}  // namespace wb::engine
