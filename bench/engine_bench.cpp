@@ -1,5 +1,5 @@
-// How long a margin takes. The model is made up (350 trees of depth 6, 9 features, 7 classes, like Shuttle but full),
-// so the figures need no data; `waybill fit` prints the single-row time of a real model.
+// How long a margin takes, for the shapes that docs/formats/model.md measures. The models are made up (full trees,
+// at most 255 thresholds a feature), so the figures need no data; rows are more than a branch predictor remembers.
 #include <benchmark/benchmark.h>
 
 #include "base/prng.h"
@@ -9,17 +9,22 @@ namespace {
 
 using namespace wb;
 
-constexpr size_t kFeatures = 9;
-constexpr size_t kClasses = 7;
+struct Shape {
+  size_t trees = 0;
+  int depth = 0;
+  size_t features = 0;
+  size_t classes = 1;
+};
+constexpr Shape kShapes[] = {{100, 6, 20, 1}, {500, 8, 50, 1}, {350, 6, 9, 7}};
 
-engine::Tree full_tree(Prng& prng, int depth, uint32_t output) {
+engine::Tree full_tree(Prng& prng, const Shape& shape, uint32_t output) {
   engine::Tree tree{output, {}};
-  const size_t splits = (size_t{1} << depth) - 1;
+  const size_t splits = (size_t{1} << shape.depth) - 1;
   for (size_t i = 0; i < 2 * splits + 1; ++i) {
     engine::TreeNode node;
-    node.value = static_cast<float>(prng.below(200)) / 200.0F;
+    node.value = static_cast<double>(1 + prng.below(255)) / 256;
     if (i < splits) {
-      node.feature = static_cast<uint32_t>(prng.below(kFeatures));
+      node.feature = static_cast<uint32_t>(prng.below(shape.features));
       node.left = static_cast<int32_t>(2 * i + 1);
       node.right = static_cast<int32_t>(2 * i + 2);
     }
@@ -28,41 +33,47 @@ engine::Tree full_tree(Prng& prng, int depth, uint32_t output) {
   return tree;
 }
 
-engine::Model made_up_model() {
+engine::Model made_up_model(const Shape& shape) {
   Prng prng(1);
   engine::PlainModel plain;
-  for (size_t i = 0; i < kFeatures; ++i) plain.features.push_back("f" + std::to_string(i));
-  for (size_t i = 0; i < kClasses; ++i) plain.labels.push_back("c" + std::to_string(i));
-  plain.base_margins.assign(kClasses, 0.5F);
-  plain.reference_scores.label_counts.resize(kClasses);
-  for (uint32_t i = 0; i < 350; ++i) plain.trees.push_back(full_tree(prng, 6, i % kClasses));
+  plain.objective = shape.classes > 1 ? engine::Objective::kSoftprob : engine::Objective::kRegression;
+  for (size_t i = 0; i < shape.features; ++i) plain.features.push_back("f" + std::to_string(i));
+  for (size_t i = 0; shape.classes > 1 && i < shape.classes; ++i) plain.labels.push_back("c" + std::to_string(i));
+  plain.base_margins.assign(shape.classes, 0.5);
+  plain.reference_scores.label_counts.resize(plain.labels.size());
+  for (uint32_t i = 0; i < shape.trees; ++i)
+    plain.trees.push_back(full_tree(prng, shape, i % static_cast<uint32_t>(shape.classes)));
   return std::move(engine::Model::load(*engine::pack(plain))).value();
 }
 
 void margins(benchmark::State& state) {
-  const engine::Model model = made_up_model();
-  const auto rows_at_once = static_cast<size_t>(state.range(0));
-  constexpr size_t kRows = 4'096;  // more than a branch predictor remembers
+  const Shape& shape = kShapes[state.range(0)];
+  const engine::Model model = made_up_model(shape);
+  const auto rows_at_once = static_cast<size_t>(state.range(1));
+  constexpr size_t kRows = 4'096;
   Prng prng(2);
   std::vector<float> rows;
-  for (size_t i = 0; i < kRows * kFeatures; ++i) rows.push_back(static_cast<float>(prng.below(1'000)) / 1'000.0F);
-  std::vector<float> out(rows_at_once * kClasses);
+  for (size_t i = 0; i < kRows * shape.features; ++i) rows.push_back(static_cast<float>(prng.below(1'000)) / 1'000.0F);
+  std::vector<float> out(rows_at_once * shape.classes);
   size_t at = 0;
   for (auto _ : state) {
-    model.predict_margins(std::span(rows).subspan(at * kFeatures, rows_at_once * kFeatures), rows_at_once, out);
+    const auto batch = std::span(rows).subspan(at * shape.features, rows_at_once * shape.features);
+    model.predict_margins(batch, rows_at_once, out);
     benchmark::DoNotOptimize(out.data());
     at = (at + rows_at_once) % kRows;
   }
-  state.SetItemsProcessed(state.iterations() * state.range(0));
+  state.SetLabel(std::to_string(shape.trees) + "x" + std::to_string(shape.depth) + "x" +
+                 std::to_string(shape.features));
+  state.SetItemsProcessed(state.iterations() * state.range(1));
 }
-BENCHMARK(margins)->Arg(1)->Arg(8)->Arg(256);
+BENCHMARK(margins)->ArgsProduct({{0, 1, 2}, {1, 64, 1'024}});
 
 void load(benchmark::State& state) {
-  const std::string bytes = made_up_model().bytes();
+  const std::string bytes = made_up_model(kShapes[state.range(0)]).bytes();
   for (auto _ : state) benchmark::DoNotOptimize(engine::Model::load(bytes).ok());
   state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(bytes.size()));
 }
-BENCHMARK(load);
+BENCHMARK(load)->DenseRange(0, 2);
 
 }  // namespace
 

@@ -3,14 +3,15 @@
 
 #include <algorithm>
 #include <array>
+#include <tuple>
 #include <utility>
 
 namespace wb::engine {
 namespace {
 
-// Bushy enough for a heap: its places are at most four times the leaves that fill them.
+// Bushy enough for a heap: its places are at most eight times the leaves that fill them.
 constexpr size_t kHeapDepthMax = 10;
-constexpr size_t kHeapSpread = 4;
+constexpr size_t kHeapSpread = 8;
 
 // Does `step` for 0 to 7, unrolled under every compiler and optimisation level.
 template <class Step, size_t... kIndex>
@@ -36,7 +37,8 @@ class Trees<Leaf>::Builder {
     out_.small_ = ranker.positions_count() <= 256;
     out_.outputs_ = ranked.outputs;
     measure();
-    for (size_t first = 0; first < trees_.size();) first += add_group(first);
+    for (size_t first = 0; first < trees_.size(); first += kBatch)
+      add_batch(first, std::min(kBatch, trees_.size() - first));
   }
 
  private:
@@ -70,35 +72,47 @@ class Trees<Leaf>::Builder {
     return !tree.vectors && depth <= kHeapDepthMax && (size_t{1} << depth) <= kHeapSpread * tree.leaves;
   }
 
-  // As many trees as go together; gives how many.
-  size_t add_group(size_t first) {
-    const bool heap = bushy(trees_[first], trees_[first].depth);
-    size_t depth = trees_[first].depth;
+  // Heaps before walks, shallow before deep.
+  void add_batch(size_t first, size_t count) {
+    std::vector<uint8_t> order(count);
+    for (size_t i = 0; i < count; ++i) order[i] = static_cast<uint8_t>(i);
+    const auto key = [&](uint8_t i) {
+      const Tree& tree = trees_[first + i];
+      return std::tuple(!bushy(tree, tree.depth), tree.depth, i);
+    };
+    std::sort(order.begin(), order.end(), [&](uint8_t a, uint8_t b) { return key(a) < key(b); });
+    for (size_t at = 0; at < count;) at += add_group(first, std::span(order).subspan(at));
+    out_.batches_.push_back(static_cast<uint32_t>(out_.groups_.size()));
+  }
+
+  // As many of `order` as go together; gives how many. Later ones are at least as deep.
+  size_t add_group(size_t batch, std::span<const uint8_t> order) {
+    const auto tree = [&](size_t i) -> const Tree& { return trees_[batch + order[i]]; };
+    const bool heap = bushy(tree(0), tree(0).depth);
     size_t count = 1;
-    for (; count < kAbreast && first + count < trees_.size(); ++count) {
-      const Tree& next = trees_[first + count];
-      const size_t deeper = std::max(depth, next.depth);
-      bool all = bushy(next, deeper);
-      for (size_t i = first; i < first + count; ++i) all = all && bushy(trees_[i], deeper);
-      if (heap ? !all : bushy(next, next.depth)) break;
-      depth = deeper;
+    for (; count < std::min(kAbreast, order.size()); ++count) {
+      bool together = bushy(tree(count), tree(count).depth) == heap;
+      for (size_t i = 0; heap && i < count; ++i) together = together && bushy(tree(i), tree(count).depth);
+      if (!together) break;
     }
-    Group group{static_cast<uint32_t>(first),
-                static_cast<uint32_t>(out_.walk_.size()),
-                0,
-                static_cast<uint8_t>(count),
-                static_cast<uint8_t>(depth),
-                heap};
-    if (heap) {
-      group.nodes = static_cast<uint32_t>(out_.small_ ? out_.heap_small_.size() : out_.heap_wide_.size());
-      group.leaves = static_cast<uint32_t>(out_.heap_leaves_.size());
-    }
-    for (size_t i = first; i < first + count; ++i) {
-      out_.walk_roots_.push_back(static_cast<uint32_t>(heap ? 0 : out_.walk_.size()));
-      heap ? add_heap(trees_[i], depth) : add_walk(trees_[i]);
+    Group group;
+    group.heap = heap;
+    group.depth = static_cast<uint8_t>(tree(count - 1).depth);
+    for (size_t i = 0; i < kAbreast; ++i) {
+      const size_t last = std::min(i, count - 1);
+      group.trees[i] = order[last];
+      group.nodes[i] = i < count ? nodes_end(heap) : group.nodes[last];
+      group.leaves[i] = i < count ? static_cast<uint32_t>(out_.heap_leaves_.size()) : group.leaves[last];
+      if (i < count && heap) add_heap(tree(i), group.depth);
+      if (i < count && !heap) add_walk(tree(i));
     }
     out_.groups_.push_back(group);
     return count;
+  }
+
+  uint32_t nodes_end(bool heap) const {
+    if (!heap) return static_cast<uint32_t>(out_.walk_.size());
+    return static_cast<uint32_t>(out_.small_ ? out_.heap_small_.size() : out_.heap_wide_.size());
   }
 
   Question question(size_t split) const {
@@ -167,37 +181,32 @@ Trees<Leaf>::Trees(const RankedForest& ranked, const Ranker& ranker, size_t outp
 
 template <class Leaf>
 size_t Trees<Leaf>::memory_bytes() const {
-  return (outputs_.size() + walk_roots_.size()) * 4 + groups_.size() * sizeof(Group) + heap_small_.size() * 2 +
+  return (outputs_.size() + batches_.size()) * 4 + groups_.size() * sizeof(Group) + heap_small_.size() * 2 +
          heap_wide_.size() * 4 + (heap_leaves_.size() + values_.size()) * sizeof(Leaf) +
          walk_.size() * sizeof(WalkNode);
 }
 
 template <class Leaf>
 template <class Node>
-void Trees<Leaf>::add_heaps(const Group& group, const std::vector<Node>& nodes, const uint8_t* ranks,
-                            Leaf* margins) const {
-  const size_t splits = (size_t{1} << group.depth) - 1;
+void Trees<Leaf>::find_in_heaps(const Group& group, const std::vector<Node>& nodes, const uint8_t* ranks,
+                                const Leaf** found) const {
   const Node* roots[kAbreast];
   size_t at[kAbreast] = {};
-  // Short groups walk their last tree several times, and add it once.
-  for (size_t i = 0; i < kAbreast; ++i)
-    roots[i] = nodes.data() + group.nodes + splits * std::min<size_t>(i, group.count - size_t{1});
+  for (size_t i = 0; i < kAbreast; ++i) roots[i] = nodes.data() + group.nodes[i];
   for (size_t level = 0; level < group.depth; ++level) {
     abreast([&](size_t i) {
       const Node node = roots[i][at[i]];
       at[i] = 2 * at[i] + 1 + static_cast<size_t>(ranks[position_of(node)] > rank_of(node));
     });
   }
-  const Leaf* leaves = heap_leaves_.data() + group.leaves;
-  for (size_t i = 0; i < group.count; ++i, leaves += splits + 1)
-    margins[outputs_[group.first_tree + i]] += leaves[at[i] - splits];
+  const size_t splits = (size_t{1} << group.depth) - 1;
+  for (size_t i = 0; i < kAbreast; ++i) found[group.trees[i]] = &heap_leaves_[group.leaves[i] + at[i] - splits];
 }
 
 template <class Leaf>
-void Trees<Leaf>::add_walks(const Group& group, const uint8_t* ranks, Leaf* margins) const {
+void Trees<Leaf>::find_by_walking(const Group& group, const uint8_t* ranks, const Leaf** found) const {
   const WalkNode* at[kAbreast];
-  for (size_t i = 0; i < kAbreast; ++i)
-    at[i] = &walk_[walk_roots_[group.first_tree + std::min<size_t>(i, group.count - size_t{1})]];
+  for (size_t i = 0; i < kAbreast; ++i) at[i] = walk_.data() + group.nodes[i];
   // Arithmetic on purpose: written with ?: compilers make it a branch, which guesses wrong half of the time.
   for (uint32_t moved = 1; moved != 0;) {
     moved = 0;
@@ -208,23 +217,30 @@ void Trees<Leaf>::add_walks(const Group& group, const uint8_t* ranks, Leaf* marg
       at[i] += stride;
     });
   }
-  for (size_t i = 0; i < group.count; ++i) {
-    const uint32_t output = outputs_[group.first_tree + i];
-    const Leaf* value = values_.data() + at[i]->value;
-    if (output < outputs_count_) margins[output] += *value;
-    for (size_t j = 0; output == outputs_count_ && j < outputs_count_; ++j) margins[j] += value[j];
-  }
+  for (size_t i = 0; i < kAbreast; ++i) found[group.trees[i]] = values_.data() + at[i]->value;
 }
 
 template <class Leaf>
 void Trees<Leaf>::add(const uint8_t* ranks, Leaf* margins) const {
-  for (const Group& group : groups_) {
-    if (!group.heap) {
-      add_walks(group, ranks, margins);
-    } else if (small_) {
-      add_heaps(group, heap_small_, ranks, margins);
-    } else {
-      add_heaps(group, heap_wide_, ranks, margins);
+  const Leaf* found[kBatch];
+  size_t group = 0;
+  for (size_t batch = 0; batch < batches_.size(); ++batch) {
+    for (; group < batches_[batch]; ++group) {
+      const Group& next = groups_[group];
+      if (!next.heap) {
+        find_by_walking(next, ranks, found);
+      } else if (small_) {
+        find_in_heaps(next, heap_small_, ranks, found);
+      } else {
+        find_in_heaps(next, heap_wide_, ranks, found);
+      }
+    }
+    const size_t first = batch * kBatch;
+    const size_t count = std::min(kBatch, outputs_.size() - first);
+    for (size_t i = 0; i < count; ++i) {
+      const uint32_t output = outputs_[first + i];
+      if (output < outputs_count_) margins[output] += *found[i];
+      for (size_t j = 0; output == outputs_count_ && j < outputs_count_; ++j) margins[j] += found[i][j];
     }
   }
 }

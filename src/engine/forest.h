@@ -2,11 +2,13 @@
 // The fast predictor: a row is ranked once (ranker.h); then every split is one comparison of bytes, whatever library
 // the model came from.
 //
-// Trees are walked eight abreast, because one walk waits for each load and eight hide the waiting. Bushy trees stand as
-// heaps: the children of node i are 2i + 1 and 2i + 2, so that a node is two small numbers and a step is arithmetic.
-// Others stand in preorder with the distance to the right child. Leaves are added in tree order, in the precision of
-// the library: the margins are those of reference.h, bit for bit.
+// Trees are walked eight abreast, because one walk waits for each load and eight hide the waiting; trees of like depth
+// go together, so that none waits long for another. Bushy trees stand as heaps: the children of node i are 2i + 1 and
+// 2i + 2, so that a node is two small numbers and a step is arithmetic. Others stand in preorder with the distance to
+// the right child. First a batch of trees finds its leaves, in any order; then the leaves are added in tree order, in
+// the precision of the library: the margins are those of reference.h, bit for bit.
 
+#include <array>
 #include <span>
 #include <variant>
 #include <vector>
@@ -27,12 +29,12 @@ class Trees {
 
  private:
   static constexpr size_t kAbreast = 8;
-  // Up to eight trees that follow each other, heaps of one depth or walks.
+  static constexpr size_t kBatch = 256;
+  // Up to eight trees of a batch, heaps padded to one depth or walks. A short group names its last tree several times.
   struct Group {
-    uint32_t first_tree = 0;
-    uint32_t nodes = 0;   // where the first tree's nodes begin
-    uint32_t leaves = 0;  // of heaps: where the first tree's leaves begin
-    uint8_t count = 0;
+    std::array<uint32_t, kAbreast> nodes = {};   // where each tree's nodes begin
+    std::array<uint32_t, kAbreast> leaves = {};  // of heaps: where its leaves begin
+    std::array<uint8_t, kAbreast> trees = {};    // its number in the batch
     uint8_t depth = 0;
     bool heap = false;
   };
@@ -51,18 +53,19 @@ class Trees {
   class Builder;
 
   template <class Node>
-  void add_heaps(const Group& group, const std::vector<Node>& nodes, const uint8_t* ranks, Leaf* margins) const;
-  void add_walks(const Group& group, const uint8_t* ranks, Leaf* margins) const;
+  void find_in_heaps(const Group& group, const std::vector<Node>& nodes, const uint8_t* ranks,
+                     const Leaf** found) const;
+  void find_by_walking(const Group& group, const uint8_t* ranks, const Leaf** found) const;
 
   size_t outputs_count_ = 0;
   bool small_ = false;             // every position fits in a byte
   std::vector<uint32_t> outputs_;  // of each tree; outputs_count_: its leaves are vectors
   std::vector<Group> groups_;
+  std::vector<uint32_t> batches_;     // where each batch's groups end
   std::vector<uint16_t> heap_small_;  // position | rank << 8
   std::vector<uint32_t> heap_wide_;   // position | rank << 16
   std::vector<Leaf> heap_leaves_;
   std::vector<WalkNode> walk_;
-  std::vector<uint32_t> walk_roots_;  // of every tree; 0 for heaps
   std::vector<Leaf> values_;
 };
 
