@@ -124,19 +124,19 @@ class Trees<Leaf>::Builder {
     const size_t splits = (size_t{1} << depth) - 1;
     std::vector<Question> places(splits, Question{0, 255});
     std::vector<Leaf> leaves(splits + 1, Leaf{0});
-    std::vector<std::pair<size_t, size_t>> due{{0, 0}};  // place, depth
+    std::vector<size_t> due{0};  // places
     size_t split = tree.splits_begin;
     size_t value = tree.values_begin;
     for (size_t node = tree.nodes_begin; node < tree.nodes_end; ++node) {
-      auto [place, at_depth] = due.back();
+      size_t place = due.back();
       due.pop_back();
       if (!ranked_.leaf[node]) {
         places[place] = question(split++);
-        due.emplace_back(2 * place + 2, at_depth + 1);
-        due.emplace_back(2 * place + 1, at_depth + 1);
+        due.push_back(2 * place + 2);
+        due.push_back(2 * place + 1);
         continue;
       }
-      for (; at_depth < depth; ++at_depth) place = 2 * place + 1;
+      while (place < splits) place = 2 * place + 1;
       leaves[place - splits] = static_cast<Leaf>(ranked_.values[value++]);
     }
     for (const Question& place : places) {

@@ -73,7 +73,7 @@ Question Ranker::question(uint16_t slot, uint8_t rank, bool missing_left) const 
 
 size_t Ranker::memory_bytes() const {
   size_t bytes = rungs_.size() * sizeof(Rung) + ladders_f32_.size() * 4 + ladders_f64_.size() * 8;
-  for (const auto& set : sets_) bytes += sizeof(set) + set.size() * sizeof(uint32_t);
+  for (const auto& set : sets_) bytes += sizeof(std::vector<uint32_t>) + set.size() * sizeof(uint32_t);
   return bytes;
 }
 
