@@ -50,7 +50,8 @@ Status check_shape(const Description& model) {
     case Objective::kOneVsRest:
     case Objective::kIndependent:
     case Objective::kVotes: shaped = shaped && labels >= 2 && outputs == labels; break;
-    case Objective::kLogistic: shaped = shaped && labels == 2 && outputs == 1; break;
+    case Objective::kLogistic:
+    case Objective::kOneVote: shaped = shaped && labels == 2 && outputs == 1; break;
     case Objective::kRegression:
     case Objective::kExponential:
     case Objective::kIsolation:
@@ -286,6 +287,7 @@ std::string_view objective_name(Objective objective) {
     case Objective::kVotes: return "votes";
     case Objective::kIsolation: return "isolation";
     case Objective::kSignedSquare: return "signed-square";
+    case Objective::kOneVote: return "one-vote";
   }
   return "unknown";
 }

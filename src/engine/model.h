@@ -57,6 +57,7 @@ enum class Objective : uint8_t {
   kVotes = 7,         // one margin per label, which is its probability: forests
   kIsolation = 8,     // 2^-margin: isolation forests, whose margin is a normalised mean depth
   kSignedSquare = 9,  // margin · |margin|: LightGBM's reg_sqrt
+  kOneVote = 10,      // one margin, which is the probability of labels[1]: ONNX's forests of two classes
 };
 std::string_view objective_name(Objective objective);  // "softprob", "logistic", "regression", …
 

@@ -80,6 +80,10 @@ void answer_row(const Description& model, std::span<const double> margins, std::
       answers[1] = sides.yes;
       return;
     }
+    case Objective::kOneVote:
+      answers[0] = 1 - margins[0];
+      answers[1] = margins[0];
+      return;
     default: break;
   }
   for (size_t i = 0; i < margins.size(); ++i) {
