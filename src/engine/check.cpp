@@ -55,7 +55,8 @@ Status check_shape(const Description& model) {
     case Objective::kRegression:
     case Objective::kExponential:
     case Objective::kIsolation:
-    case Objective::kSignedSquare: shaped = shaped && labels == 0; break;
+    case Objective::kSignedSquare:
+    case Objective::kSigmoid: shaped = shaped && labels == 0; break;
     default:
       return fail(Code::kInvalid, "objective ", std::to_string(static_cast<int>(model.objective)), " is unknown");
   }
@@ -288,6 +289,7 @@ std::string_view objective_name(Objective objective) {
     case Objective::kIsolation: return "isolation";
     case Objective::kSignedSquare: return "signed-square";
     case Objective::kOneVote: return "one-vote";
+    case Objective::kSigmoid: return "sigmoid";
   }
   return "unknown";
 }

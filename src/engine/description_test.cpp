@@ -189,6 +189,7 @@ TEST(Description, AnswersOfManyLabels) {
   EXPECT_EQ(answers(with_labels(Objective::kOneVsRest, 3, 3), {0, 0, 100}), (std::vector<double>{0.25, 0.25, 0.5}));
   EXPECT_EQ(answers(with_labels(Objective::kVotes, 2, 2), {0.25, 0.75}), (std::vector<double>{0.25, 0.75}));
   EXPECT_EQ(answers(with_labels(Objective::kOneVote, 2, 1), {0.75}), (std::vector<double>{0.25, 0.75}));
+  EXPECT_EQ(answers(with_labels(Objective::kSigmoid, 0, 2), {0, 100}), (std::vector<double>{0.5, 1}));
   Description steep = with_labels(Objective::kLogistic, 2, 1);
   steep.slope = 2;
   EXPECT_EQ(answers(steep, {3}), answers(with_labels(Objective::kLogistic, 2, 1), {6}));

@@ -58,6 +58,7 @@ enum class Objective : uint8_t {
   kIsolation = 8,     // 2^-margin: isolation forests, whose margin is a normalised mean depth
   kSignedSquare = 9,  // margin · |margin|: LightGBM's reg_sqrt
   kOneVote = 10,      // one margin, which is the probability of labels[1]: ONNX's forests of two classes
+  kSigmoid = 11,      // logistic of each margin, as values: reg:logistic, cross_entropy
 };
 std::string_view objective_name(Objective objective);  // "softprob", "logistic", "regression", …
 

@@ -90,7 +90,8 @@ void answer_row(const Description& model, std::span<const double> margins, std::
     const double margin = margins[i];
     switch (model.objective) {
       case Objective::kOneVsRest:
-      case Objective::kIndependent: answers[i] = logistic(model.slope * margin).yes; break;
+      case Objective::kIndependent:
+      case Objective::kSigmoid: answers[i] = logistic(model.slope * margin).yes; break;
       case Objective::kExponential: answers[i] = exponential(margin); break;
       case Objective::kIsolation: answers[i] = power_of_half(margin); break;
       case Objective::kSignedSquare: answers[i] = margin * std::fabs(margin); break;
