@@ -21,10 +21,6 @@ std::string with_checksum(std::string_view body) {
   return out;
 }
 
-bool same_bits(double a, double b) {
-  return std::bit_cast<uint64_t>(a) == std::bit_cast<uint64_t>(b) || (std::isnan(a) && std::isnan(b));
-}
-
 void compare_predictors(const PlainModel& plain, const Model& model, uint64_t seed) {
   constexpr size_t kRows = 19;
   wb::Prng prng(seed);
@@ -35,7 +31,7 @@ void compare_predictors(const PlainModel& plain, const Model& model, uint64_t se
   for (size_t row = 0; row < kRows; ++row) {
     const auto slow = reference_margins(plain, std::span<const double>(rows).subspan(row * features, features));
     for (size_t i = 0; i < slow.size(); ++i)
-      WB_HOLDS(same_bits(slow[i], margins[row * slow.size() + i]),
+      WB_HOLDS(testing::same_bits(slow[i], margins[row * slow.size() + i]),
                "fast and reference differ in row " + std::to_string(row));
   }
   std::vector<double> answers(kRows * model.answers_count());
@@ -76,9 +72,7 @@ WB_FUZZ_SEEDS(model) {
   for (const std::string& name : full.features) full.sketches.push_back(make_sketch(name, values, 4));
   full.self_test.rows = {1, 2, 3, 4};
   full.notes = {{"trainer", "xgboost"}, {"rows", "10"}};
-  for (size_t row = 0; row < 2; ++row)
-    for (const float margin : reference_margins(full, std::span(full.self_test.rows).subspan(row * 2, 2)))
-      full.self_test.margin_bits.push_back(std::bit_cast<uint32_t>(margin));
+  testing::answer_self_test(full);
   seed(full);
   PlainModel binary = testing::random_model(5, 2, 1, 3, 7);
   binary.objective = Objective::kLogistic;

@@ -163,6 +163,17 @@ Result<size_t> check_steps(const Description& model) {
   return width;
 }
 
+Status check_linear(const Description& model, size_t width) {
+  if (!model.linear) return ok_status();
+  const std::vector<double>& weights = model.linear->weights;
+  if (weights.size() != width * model.outputs_count())
+    return fail(Code::kInvalid, "there are ", std::to_string(weights.size()),
+                " weights; there must be one for each output and column, ",
+                std::to_string(width * model.outputs_count()));
+  for (size_t i = 0; i < weights.size(); ++i) WB_CHECK(check_number(weights[i], model.sum.precision, at("weight", i)));
+  return ok_status();
+}
+
 // ---- Trees.
 Status check_sets(const Description& model) {
   for (size_t i = 0; i < model.sets.size(); ++i) {
@@ -301,6 +312,7 @@ Status check_description(const Description& model) {
   WB_CHECK(check_shape(model));
   WB_CHECK(check_sum(model));
   WB_TRY(const size_t width, check_steps(model));
+  WB_CHECK(check_linear(model, width));
   WB_CHECK(check_trees(model, width));
   return check_calibration(model);
 }

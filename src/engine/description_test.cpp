@@ -102,6 +102,32 @@ TEST(Description, SumsInThePrecisionAndOrderOfTheLibrary) {
   EXPECT_EQ(margin(model, {0, 0}), 3.0 / 10 * 3 + 0.7);
 }
 
+TEST(Description, WeightsAreAddedColumnByColumnBeforeTheTrees) {
+  Description model = stump(Compare::kF32Less, 0);
+  model.trees.clear();
+  model.sum.precision = Precision::kF32;
+  model.linear = Linear{{1, 1}, false};
+  EXPECT_EQ(margin(model, {16'777'216, 1}), 16'777'216.0);  // 1 is lost in f32
+  EXPECT_EQ(margin(model, {1, 16'777'216}), 16'777'216.0);
+  model.base_margins = {1};
+  EXPECT_EQ(margin(model, {1, 16'777'216}), 16'777'218.0);  // 1 + 1 comes first
+  model.trees = {{0, {{.value = -16'777'216}}}};
+  EXPECT_EQ(margin(model, {1, 16'777'216}), 2.0);
+  model.linear->weights = {0.5, static_cast<double>(0.1F)};
+  model.trees.clear();
+  const volatile float product = 0.1F * 0.3F;  // rounded before it is added
+  EXPECT_EQ(margin(model, {1, 0.3}), static_cast<double>(1.0F + 0.5F + product));
+  EXPECT_TRUE(std::isnan(margin(model, {kNan, 0})));
+  model.linear->skips_missing = true;
+  EXPECT_EQ(margin(model, {kNan, 10}), 2.0);
+  model.labels = {"a", "b"};
+  model.objective = Objective::kIndependent;
+  model.base_margins = {0, 100};
+  model.linear->weights = {1, 2, 3, 4};
+  const std::vector<double> row{10, 1};
+  EXPECT_EQ(reference_margins(model, std::span<const double>(row)), (std::vector<double>{12, 134}));
+}
+
 TEST(Description, ATreeMayAddAVectorToAllMargins) {
   Description model = stump(Compare::kF32Less, 0);
   model.labels = {"a", "b", "c"};
@@ -252,6 +278,14 @@ TEST(Description, SaysWhatIsWrongAndWhere) {
          m.sets = {{2, 2}};
        }},
       {"category set 0 is not ascending, is empty", [](auto& m) { m.sets = {{}}; }},
+      {"there are 3 weights; there must be one for each output and column, 2",
+       [](auto& m) {
+         m.linear = Linear{{1, 2, 3}};
+       }},
+      {"weight 1 is not finite",
+       [](auto& m) {
+         m.linear = Linear{{1, kNan}};
+       }},
       {"step 0: takes column 2 of 2",
        [](auto& m) {
          m.steps = {Impute{{2}, {0}}};

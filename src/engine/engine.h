@@ -48,11 +48,11 @@ struct ReferenceScores {
 // The bin of ReferenceScores::confidence_bins; NaN is in the first.
 size_t confidence_bin(double confidence);
 
-// Rows and the margins that they must give, bit for bit, wherever the model is loaded.
+// Rows and the margins that they must give, bit for bit, wherever the model is loaded. Numbers of a model that computes
+// in f32 are f32 (computes_f64() in model.h). One NaN is like another: which bits it has depends on the processor.
 struct SelfTest {
-  std::vector<float> rows;            // f32[rows_count, features], row-major, NaN = missing
-  std::vector<uint32_t> margin_bits;  // u32[rows_count, outputs], the bits of f32
-  friend bool operator==(const SelfTest&, const SelfTest&) = default;
+  std::vector<double> rows;     // f64[rows_count, features], row-major, NaN = missing
+  std::vector<double> margins;  // f64[rows_count, outputs]
 };
 
 // Everything that a package holds, as plain values: what pack() takes and unpack() gives. A description, and what
@@ -79,11 +79,7 @@ class Model {
   const std::vector<std::string>& labels() const { return about_.labels; }
   Objective objective() const { return about_.objective; }
   bool missing_allowed() const { return about_.missing_allowed; }
-  // Whether a number rounded to f32 may be answered otherwise than the number itself.
-  bool compares_f64() const {
-    return about_.compare == Compare::kF64LessEqual ||
-           (!about_.steps.empty() && about_.steps_precision == Precision::kF64);
-  }
+  bool computes_f64() const { return engine::computes_f64(about_); }  // then ask with f64
   size_t features_count() const { return about_.features.size(); }
   size_t outputs_count() const { return about_.base_margins.size(); }  // margins per row
   size_t answers_count() const {
@@ -93,9 +89,8 @@ class Model {
   size_t nodes_count() const { return forest_.nodes_count(); }
   size_t forest_memory_bytes() const { return forest_.memory_bytes(); }
 
-  // rows: [n, features], row-major, NaN = missing. margins: [n, outputs]. Sizes are asserted. A number is compared in
-  // the precision of the model's library, margins are rounded to what they are asked in: f32 loses nothing of a model
-  // that sums in f32.
+  // rows: [n, features], row-major, NaN = missing. margins: [n, outputs]. Sizes are asserted. The model computes in the
+  // precision of its library; what is asked in f32 loses nothing unless it computes_f64().
   void predict_margins(std::span<const float> rows, size_t n, std::span<float> margins) const;
   void predict_margins(std::span<const double> rows, size_t n, std::span<double> margins) const;
   // margins: [n, outputs] → answers: [n, answers]: probabilities, or values for models without labels.
@@ -106,7 +101,8 @@ class Model {
   const ReferenceScores& reference_scores() const { return about_.reference_scores; }
   const SelfTest& self_test() const { return about_.self_test; }
   const std::vector<std::pair<std::string, std::string>>& notes() const { return about_.notes; }
-  // Runs the self-test rows; kCorrupt names the first row whose margins differ in any bit.
+  // Runs the self-test rows, in f64 if the model computes_f64(), else in f32: as a node does. kCorrupt names the first
+  // row whose margins differ in any bit.
   Status verify_self_test() const { return verify(about_.self_test); }
   Status verify(const SelfTest& test) const;
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <tuple>
 #include <utility>
 
@@ -21,6 +22,19 @@ inline void abreast_of(const Step& step, std::index_sequence<kIndex...>) {
 template <class Step>
 inline void abreast(const Step& step) {
   abreast_of(step, std::make_index_sequence<8>());
+}
+
+// In the precision of the sums, column after column.
+template <class Leaf, class Column>
+void add_linear(const Linear& linear, std::span<const Column> columns, std::span<Leaf> sums) {
+  const double* weights = linear.weights.data();
+  for (Leaf& sum : sums) {
+    for (const Column column : columns) {
+      const auto x = static_cast<Leaf>(column);
+      const auto weight = static_cast<Leaf>(*weights++);
+      if (!linear.skips_missing || !std::isnan(x)) sum += weight * x;
+    }
+  }
 }
 
 inline size_t position_of(uint16_t node) { return node & 0xFFU; }
@@ -247,6 +261,7 @@ void Trees<Leaf>::add(const uint8_t* ranks, Leaf* margins) const {
 
 Forest::Forest(const RankedForest& ranked, const Description& model)
     : sum_(model.sum),
+      linear_(model.linear),
       base_margins_(model.base_margins),
       trees_count_(ranked.outputs.size()),
       nodes_count_(ranked.leaf.size()),
@@ -257,14 +272,18 @@ Forest::Forest(const RankedForest& ranked, const Description& model)
 
 size_t Forest::memory_bytes() const {
   const auto* f32 = std::get_if<Trees<float>>(&trees_);
-  return ranker_.memory_bytes() + (f32 != nullptr ? f32->memory_bytes() : std::get_if<1>(&trees_)->memory_bytes());
+  const size_t weights = linear_ ? linear_->weights.size() * sizeof(double) : 0;
+  return weights + ranker_.memory_bytes() +
+         (f32 != nullptr ? f32->memory_bytes() : std::get_if<1>(&trees_)->memory_bytes());
 }
 
-template <class Leaf>
-void Forest::sum_up(const Trees<Leaf>& trees, const uint8_t* ranks, std::span<double> margins) const {
+template <class Leaf, class Column>
+void Forest::sum_up(const Trees<Leaf>& trees, std::span<const Column> columns, const uint8_t* ranks,
+                    std::span<double> margins) const {
   std::array<Leaf, limits::kOutputsMax> sums;
   const size_t outputs = base_margins_.size();
   for (size_t i = 0; i < outputs; ++i) sums[i] = static_cast<Leaf>(base_margins_[i]);
+  if (linear_) add_linear(*linear_, columns, std::span(sums).first(outputs));
   trees.add(ranks, sums.data());
   for (size_t i = 0; i < outputs; ++i) {
     if (sum_.divisor) sums[i] /= static_cast<Leaf>(*sum_.divisor);
@@ -280,8 +299,8 @@ void Forest::predict_any(std::span<const Column> columns, std::span<double> marg
   std::array<uint8_t, kPositionsMax + 1> ranks;  // 32 KiB of stack
   ranker_.rank_row(columns, ranks.data());
   ranks[ranker_.positions_count()] = 255;
-  if (const auto* f32 = std::get_if<Trees<float>>(&trees_)) sum_up(*f32, ranks.data(), margins);
-  if (const auto* f64 = std::get_if<Trees<double>>(&trees_)) sum_up(*f64, ranks.data(), margins);
+  if (const auto* f32 = std::get_if<Trees<float>>(&trees_)) sum_up(*f32, columns, ranks.data(), margins);
+  if (const auto* f64 = std::get_if<Trees<double>>(&trees_)) sum_up(*f64, columns, ranks.data(), margins);
 }
 
 void Forest::predict(std::span<const float> columns, std::span<double> margins) const { predict_any(columns, margins); }

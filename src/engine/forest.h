@@ -9,6 +9,7 @@
 // the precision of the library: the margins are those of reference.h, bit for bit.
 
 #include <array>
+#include <optional>
 #include <span>
 #include <variant>
 #include <vector>
@@ -83,12 +84,14 @@ class Forest {
   void predict(std::span<const double> columns, std::span<double> margins) const;
 
  private:
-  template <class Leaf>
-  void sum_up(const Trees<Leaf>& trees, const uint8_t* ranks, std::span<double> margins) const;
+  template <class Leaf, class Column>
+  void sum_up(const Trees<Leaf>& trees, std::span<const Column> columns, const uint8_t* ranks,
+              std::span<double> margins) const;
   template <class Column>
   void predict_any(std::span<const Column> columns, std::span<double> margins) const;
 
   Sum sum_;
+  std::optional<Linear> linear_;
   std::vector<double> base_margins_;
   size_t trees_count_ = 0;
   size_t nodes_count_ = 0;

@@ -3,6 +3,7 @@
 
 #include <bit>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
 
@@ -29,12 +30,13 @@ enum class Tag : uint8_t {
   kSketches = 6,
   kScores = 7,
   kSelfTest = 8,
-  kNotes = 9
+  kNotes = 9,
+  kLinear = 10  // only where flag kLinearPart is set
 };
-inline constexpr size_t kSectionsCount = 9;
+inline constexpr size_t kSectionsCount = 10;
 std::string_view section_name(Tag tag);
 
-// Bits of a flags byte in the about section; the other bits are 0.
+// Bits of the flags byte in the about section.
 inline constexpr uint8_t kMissingAllowed = 1;
 inline constexpr uint8_t kStepsInF32 = 2;
 inline constexpr uint8_t kSumInF64 = 4;
@@ -42,6 +44,7 @@ inline constexpr uint8_t kDivisor = 8;
 inline constexpr uint8_t kFactor = 16;
 inline constexpr uint8_t kOffsets = 32;
 inline constexpr uint8_t kSlope = 64;
+inline constexpr uint8_t kLinearPart = 128;
 
 // What tells the steps, and the curves of a calibration, apart.
 enum class StepKind : uint8_t { kSelect = 1, kScale = 2, kImpute = 3, kOrdinal = 4, kOneHot = 5 };
@@ -50,6 +53,9 @@ enum class CurveKind : uint8_t { kPlatt = 1, kIsotonic = 2 };
 // A slot's kind byte: bits 0-1 the rule for missing values, bit 2 categories, bits 3-4 the side.
 inline constexpr uint8_t kCategorical = 4;
 inline constexpr unsigned kSideShift = 3;
+
+// The NaN of a self-test; rows of others are refused.
+inline constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 // Every rule that does not depend on bytes: the description's, and what travels beside it.
 Status check_model(const PlainModel& model);

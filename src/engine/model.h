@@ -7,9 +7,10 @@
 // leaves are summed, what is done to the sum. Here each of these is said, so that an importer says what its library
 // does and nobody guesses. check_description() refuses, with what and where, what does not fit together.
 //
-// A row goes: features → steps → columns → trees → margins → objective → (calibration) → answers. An importer folds
-// into leaves what its library multiplies them with (learning rates, DART weights), in that library's precision, and
-// mirrors a split whose condition leads to the right (CatBoost's x > border): exchanged children, same answers.
+// A row goes: features → steps → columns → weights and trees → margins → objective → (calibration) → answers. An
+// importer folds into leaves what its library multiplies them with (learning rates, DART weights), in that library's
+// precision, and mirrors a split whose condition leads to the right (CatBoost's x > border): exchanged children, same
+// answers.
 
 #include <cstdint>
 #include <optional>
@@ -147,8 +148,15 @@ struct Calibration {
   std::vector<Curve> curves;
 };
 
-// How leaves become margins: the library's own order. In `precision`, every operation rounded:
-// base margin, + leaf of each tree in order, then / divisor, then · factor, then + offset, where given.
+// A linear model, alone or beside trees.
+struct Linear {
+  std::vector<double> weights;  // f64[outputs, columns]
+  bool skips_missing = false;   // NaN adds nothing (XGBoost's gblinear); else it makes the margin NaN
+};
+
+// How weights and leaves become margins: the library's own order. In `precision`, every operation rounded:
+// base margin, + weight · x for each column in order, + leaf of each tree in order, then / divisor, then · factor,
+// then + offset, where given. A library that leaves the dot product to a BLAS has no order of its own to be equal to.
 struct Sum {
   Precision precision = Precision::kF32;
   std::optional<double> divisor = {};
@@ -166,6 +174,7 @@ struct Description {
   Compare compare = Compare::kF32Less;
   Category category = Category::kNonNegative;
   std::vector<std::vector<uint32_t>> sets = {};  // of categories, each ascending and not empty
+  std::optional<Linear> linear = {};
   Sum sum = {};
   std::vector<double> base_margins;  // one per output
   std::vector<Tree> trees;           // in the order in which they are added
@@ -176,6 +185,9 @@ struct Description {
   size_t answers_count() const { return labels.empty() ? base_margins.size() : labels.size(); }
 };
 
+// Whether a number rounded to f32 may be answered otherwise than the number itself, or a margin may be no f32: whoever
+// wants the library's bits then gives and takes f64.
+bool computes_f64(const Description& model);
 // Columns that the trees see. Asks only for steps that check_description() would take.
 size_t columns_count(const Description& model);
 // Ok, or kInvalid with what is wrong and where ("tree 3: node 7: splits on column 9 of 4").

@@ -1,6 +1,7 @@
 // Plain model → package: everything but the forest's two sections, which are in pack_forest.cpp.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "base/bytes.h"
 #include "base/checksum.h"
@@ -29,6 +30,26 @@ Status check_sketch(const FeatureSketch& sketch) {
   return ok_status();
 }
 
+Status check_self_test(const PlainModel& model) {
+  const SelfTest& test = model.self_test;
+  const size_t rows = test.margins.size() / model.base_margins.size();
+  if (rows > limits::kSelfTestRowsMax || test.rows.size() != rows * model.features.size() ||
+      test.margins.size() != rows * model.base_margins.size()) {
+    return fail(Code::kInvalid, "self-test rows and margins do not match the model's shape");
+  }
+  if (computes_f64(model)) return ok_status();
+  const auto is_f32 = [](double value) {
+    const double limit = static_cast<double>(std::numeric_limits<float>::max());
+    return !(std::fabs(value) <= limit) ? !std::isfinite(value)
+                                        : static_cast<double>(static_cast<float>(value)) == value;
+  };
+  if (!std::all_of(test.rows.begin(), test.rows.end(), is_f32) ||
+      !std::all_of(test.margins.begin(), test.margins.end(), is_f32)) {
+    return fail(Code::kInvalid, "the self-test has a number that is no f32, and this model computes in f32");
+  }
+  return ok_status();
+}
+
 }  // namespace
 
 Status check_model(const PlainModel& model) {
@@ -44,11 +65,7 @@ Status check_model(const PlainModel& model) {
   if (model.reference_scores.label_counts.size() != model.labels.size()) {
     return fail(Code::kInvalid, "reference scores must count every label");
   }
-  const size_t rows = model.self_test.margin_bits.size() / model.base_margins.size();
-  if (rows > limits::kSelfTestRowsMax || model.self_test.rows.size() != rows * model.features.size() ||
-      model.self_test.margin_bits.size() != rows * model.base_margins.size()) {
-    return fail(Code::kInvalid, "self-test rows and margins do not match the model's shape");
-  }
+  WB_CHECK(check_self_test(model));
   if (model.notes.size() > limits::kNotesMax) return fail(Code::kInvalid, "too many notes");
   for (const auto& [key, value] : model.notes) {
     if (key.empty() || key.size() > limits::kNoteBytesMax || value.size() > limits::kNoteBytesMax) {
@@ -73,6 +90,7 @@ uint8_t flags_of(const PlainModel& model) {
   if (model.sum.factor) flags |= kFactor;
   if (!model.sum.offsets.empty()) flags |= kOffsets;
   if (model.slope != 1) flags |= kSlope;
+  if (model.linear) flags |= kLinearPart;
   return static_cast<uint8_t>(flags);
 }
 
@@ -177,6 +195,24 @@ std::string pack_scores(const ReferenceScores& scores) {
   return out;
 }
 
+std::string pack_linear(const PlainModel& model) {
+  std::string out;
+  put_byte(out, model.linear->skips_missing ? 1 : 0);
+  for (const double weight : model.linear->weights) put_number(out, weight, model.sum.precision);
+  return out;
+}
+
+// Every NaN alike, so that one model has one encoding.
+std::string pack_self_test(const PlainModel& model) {
+  const Precision precision = computes_f64(model) ? Precision::kF64 : Precision::kF32;
+  std::string out;
+  put_varint(out, model.self_test.margins.size() / model.base_margins.size());
+  for (const std::vector<double>* numbers : {&model.self_test.rows, &model.self_test.margins}) {
+    for (const double number : *numbers) put_number(out, std::isnan(number) ? kNan : number, precision);
+  }
+  return out;
+}
+
 void put_section(std::string& out, Tag tag, std::string_view payload) {
   out.push_back(static_cast<char>(tag));
   put_text(out, payload);
@@ -200,11 +236,7 @@ Result<std::string> pack(const PlainModel& model) {
   for (const FeatureSketch& sketch : model.sketches) put_sketch(sketches, sketch);
   put_section(out, Tag::kSketches, sketches);
   put_section(out, Tag::kScores, pack_scores(model.reference_scores));
-  std::string test;
-  put_varint(test, model.self_test.margin_bits.size() / model.base_margins.size());
-  for (const float value : model.self_test.rows) put_f32(test, value);
-  for (const uint32_t bits : model.self_test.margin_bits) put_u32(test, bits);
-  put_section(out, Tag::kSelfTest, test);
+  put_section(out, Tag::kSelfTest, pack_self_test(model));
   std::string notes;
   put_varint(notes, model.notes.size());
   for (const auto& [key, value] : model.notes) {
@@ -212,6 +244,7 @@ Result<std::string> pack(const PlainModel& model) {
     put_text(notes, value);
   }
   put_section(out, Tag::kNotes, notes);
+  if (model.linear) put_section(out, Tag::kLinear, pack_linear(model));
   put_u32(out, crc32c(out));
   if (out.size() > limits::kModelBytesMax) {
     return fail(Code::kFull, "the package has ", std::to_string(out.size()), " bytes, the limit is ",

@@ -28,12 +28,9 @@ PlainModel full_model() {
   plain.reference_scores.records = 9;
   plain.reference_scores.confidence_bins[19] = 9;
   plain.reference_scores.label_counts = {2, 3, 4};
-  plain.self_test.rows = nasty_rows(prng, plain, 2, false);
-  for (size_t row = 0; row < 2; ++row) {
-    for (const float margin : reference_margins(plain, std::span(plain.self_test.rows).subspan(row * 3, 3))) {
-      plain.self_test.margin_bits.push_back(std::bit_cast<uint32_t>(margin));
-    }
-  }
+  const std::vector<float> rows = nasty_rows(prng, plain, 2, false);
+  plain.self_test.rows.assign(rows.begin(), rows.end());
+  testing::answer_self_test(plain);
   plain.notes = {{"trainer", "by hand"}};
   return plain;
 }
@@ -61,7 +58,7 @@ void expect_harmless(const std::string& bytes) {
   model->predict_margins(rows, n, margins);
   const std::vector<float> wanted = reference_margins(*plain, std::span(rows).first(model->features_count()));
   for (size_t out = 0; out < wanted.size(); ++out) {
-    EXPECT_EQ(std::bit_cast<uint32_t>(wanted[out]), std::bit_cast<uint32_t>(margins[out]));
+    EXPECT_TRUE(testing::same_bits(wanted[out], margins[out])) << wanted[out] << " against " << margins[out];
   }
   EXPECT_EQ(*pack(*plain), bytes) << "one model must have one encoding";
 }
@@ -75,7 +72,8 @@ TEST(Package, KeepsEverythingAndIsDeterministic) {
   EXPECT_EQ(model.labels(), plain.labels);
   EXPECT_EQ(model.sketches(), plain.sketches);
   EXPECT_EQ(model.reference_scores(), plain.reference_scores);
-  EXPECT_EQ(model.self_test(), plain.self_test);
+  EXPECT_EQ(model.self_test().rows, plain.self_test.rows);
+  EXPECT_EQ(model.self_test().margins, plain.self_test.margins);
   EXPECT_EQ(model.notes(), plain.notes);
   EXPECT_TRUE(model.missing_allowed());
   EXPECT_EQ(model.trees_count(), plain.trees.size());
@@ -257,6 +255,46 @@ TEST(Package, RefusesModelsThatCannotBe) {
   EXPECT_NE(refusal(bad).find("self-test"), std::string::npos);
 }
 
+// 0.1 and 1/3 have digits that no f32 holds: a model that computes in f64 keeps them, another one refuses them.
+TEST(Package, ASelfTestHasThePrecisionOfItsModel) {
+  PlainModel plain = small_model();
+  plain.compare = Compare::kF64LessEqual;
+  plain.sum.precision = Precision::kF64;
+  plain.trees[0].nodes[0].value = 0.1;
+  plain.trees[0].nodes[1].value = 1.0 / 3;
+  plain.self_test.rows = {0.1, std::nextafter(0.1, 1), -std::numeric_limits<double>::quiet_NaN()};
+  testing::answer_self_test(plain);
+  ASSERT_EQ(plain.self_test.margins[0], 0.5 + 1.0 / 3);
+  ASSERT_EQ(plain.self_test.margins[1], 2.5);
+  const Model model = std::move(Model::load(*pack(plain))).value();
+  EXPECT_EQ(model.self_test().margins, plain.self_test.margins);
+  EXPECT_EQ(model.self_test().rows[0], 0.1);
+  EXPECT_TRUE(model.verify_self_test().ok()) << model.verify_self_test().error().text;
+  plain.self_test.margins[0] = std::nextafter(plain.self_test.margins[0], 1);
+  EXPECT_FALSE(Model::load(*pack(plain))->verify_self_test().ok());
+  PlainModel narrow = small_model();
+  narrow.self_test = {{0.1}, {2.5}};
+  EXPECT_NE(refusal(narrow).find("no f32"), std::string::npos);
+}
+
+// The worked example with a linear part: its flag, and a tenth section.
+TEST(Package, ALinearPartHasASectionBehindTheOthers) {
+  PlainModel plain = small_model();
+  plain.linear = Linear{{-2}, true};
+  std::string bytes = *pack(plain);
+  EXPECT_EQ(hex_encode(std::string_view(bytes).substr(9, 1)), "80");
+  EXPECT_EQ(hex_encode(bytes.substr(bytes.size() - 11, 7)), "0a0501000000c0");
+  EXPECT_EQ(unpack(bytes)->linear->weights, plain.linear->weights);
+  bytes[9] = 0;  // the flag says no, the section is there
+  const std::string fault = Model::load(repaired(bytes)).error().text;
+  EXPECT_NE(fault.find("the flag for a linear part and the sections do not agree"), std::string::npos) << fault;
+  bytes[9] = '\x80';
+  bytes[bytes.size() - 9] = 2;
+  EXPECT_NE(Model::load(repaired(bytes)).error().text.find("linear: an unknown rule"), std::string::npos);
+  plain.linear->weights.push_back(1);
+  EXPECT_EQ(refusal(plain), "there are 2 weights; there must be one for each output and column, 1");
+}
+
 TEST(Package, SaysWhatItWasGiven) {
   EXPECT_NE(Model::load("").error().text.find("not a model package"), std::string::npos);
   EXPECT_NE(Model::load("{\"learner\": 1, \"and so on\"}").error().text.find("waybill fit"), std::string::npos);
@@ -278,11 +316,14 @@ TEST(Package, KeepsEveryKindOfModel) {
     ASSERT_EQ(*pack(*again), *bytes) << seed;
     EXPECT_EQ(again->steps.size(), plain.steps.size());
     EXPECT_EQ(again->calibration.has_value(), plain.calibration.has_value());
+    EXPECT_EQ(again->linear.has_value(), plain.linear.has_value());
     Prng prng(seed);
     for (int i = 0; i < 20; ++i) {
       const std::vector<double> row = testing::nasty_wide_rows(prng, plain, 1);
       const auto before = reference_margins(plain, std::span<const double>(row));
-      ASSERT_EQ(reference_margins(*again, std::span<const double>(row)), before) << "seed " << seed;
+      const auto after = reference_margins(*again, std::span<const double>(row));
+      for (size_t out = 0; out < before.size(); ++out)
+        ASSERT_TRUE(testing::same_bits(after[out], before[out])) << "seed " << seed;
     }
   }
 }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 
 #include "engine/engine.h"
 #include "engine/reader.h"
@@ -65,14 +66,23 @@ void Model::probabilities(std::span<const float> margins, std::span<float> probs
 }
 
 Status Model::verify(const SelfTest& test) const {
-  const size_t rows = test.margin_bits.size() / outputs_count();
-  if (test.margin_bits.size() != rows * outputs_count() || test.rows.size() != rows * features_count()) {
+  const size_t rows = test.margins.size() / outputs_count();
+  if (test.margins.size() != rows * outputs_count() || test.rows.size() != rows * features_count()) {
     return fail(Code::kInvalid, "self-test: rows and margins do not match the model's shape");
   }
-  std::vector<float> margins(test.margin_bits.size());
-  predict_margins(test.rows, rows, margins);
+  std::vector<double> margins(test.margins.size());
+  if (computes_f64()) {
+    predict_margins(test.rows, rows, margins);
+  } else {
+    std::vector<float> narrow_rows;
+    for (const double value : test.rows) narrow_rows.push_back(static_cast<float>(value));
+    std::vector<float> narrow(margins.size());
+    predict_margins(narrow_rows, rows, narrow);
+    std::copy(narrow.begin(), narrow.end(), margins.begin());
+  }
   for (size_t i = 0; i < margins.size(); ++i) {
-    if (std::bit_cast<uint32_t>(margins[i]) != test.margin_bits[i]) {
+    const bool both_nan = std::isnan(margins[i]) && std::isnan(test.margins[i]);
+    if (!both_nan && std::bit_cast<uint64_t>(margins[i]) != std::bit_cast<uint64_t>(test.margins[i])) {
       return fail(Code::kCorrupt, "self-test: row ", std::to_string(i / outputs_count()), ", output ",
                   std::to_string(i % outputs_count()), " differs from what was recorded; this model must not run here");
     }

@@ -43,11 +43,12 @@ class ReaderView {
     return value;
   }
   float f32() { return std::bit_cast<float>(u32()); }
-  double f64() {
+  uint64_t u64() {
     const uint64_t low = u32();
     const uint64_t high = u32();
-    return std::bit_cast<double>(low | high << 32);
+    return low | high << 32;
   }
+  double f64() { return std::bit_cast<double>(u64()); }
   double number(Precision precision) { return precision == Precision::kF32 ? static_cast<double>(f32()) : f64(); }
   // Only the shortest form of a number is taken, so that one model has one encoding.
   uint64_t varint() {

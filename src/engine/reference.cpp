@@ -1,5 +1,5 @@
-// Each library's own arithmetic, said as plainly as possible: prepare the row, start from the base margins, walk each
-// tree in order, add its leaf, finish the sum.
+// Each library's own arithmetic, said as plainly as possible: prepare the row, start from the base margins, add what
+// is linear, walk each tree in order, add its leaf, finish the sum.
 #include "engine/reference.h"
 
 #include <algorithm>
@@ -53,6 +53,13 @@ std::vector<double> sum_in(const Description& model, std::span<const double> col
   const size_t outputs = model.outputs_count();
   std::vector<Number> margins;
   for (const double base : model.base_margins) margins.push_back(static_cast<Number>(base));
+  for (size_t i = 0; model.linear && i < outputs; ++i) {
+    for (size_t j = 0; j < columns.size(); ++j) {
+      if (model.linear->skips_missing && std::isnan(columns[j])) continue;
+      margins[i] +=
+          static_cast<Number>(model.linear->weights[i * columns.size() + j]) * static_cast<Number>(columns[j]);
+    }
+  }
   for (const Tree& tree : model.trees) {
     const TreeNode& leaf = leaf_of(model, tree, columns);
     for (size_t i = 0; i < outputs; ++i) {

@@ -58,6 +58,11 @@ void take(const Step& step, Precision precision, std::vector<double>& row) {
 
 }  // namespace
 
+bool computes_f64(const Description& model) {
+  const bool prepares = !model.steps.empty() && model.steps_precision == Precision::kF64;
+  return prepares || model.compare == Compare::kF64LessEqual || model.sum.precision == Precision::kF64;
+}
+
 size_t columns_count(const Description& model) {
   size_t width = model.features.size();
   for (const Step& step : model.steps) {

@@ -7,6 +7,7 @@
 
 #include "base/prng.h"
 #include "engine/engine.h"
+#include "engine/reference.h"
 
 namespace wb::engine::testing {
 
@@ -82,6 +83,22 @@ inline void make_foreign(Prng& prng, PlainModel& model) {
   }
 }
 
+// Which bits a NaN has depends on the processor.
+inline bool same_bits(double a, double b) {
+  return std::bit_cast<uint64_t>(a) == std::bit_cast<uint64_t>(b) || (std::isnan(a) && std::isnan(b));
+}
+
+// The margins of the self-test rows that the model has.
+inline void answer_self_test(PlainModel& model) {
+  const size_t features = model.features.size();
+  const std::span<const double> rows = model.self_test.rows;
+  model.self_test.margins.clear();
+  for (size_t at = 0; at < rows.size(); at += features) {
+    const std::vector<double> margins = reference_margins(model, rows.subspan(at, features));
+    model.self_test.margins.insert(model.self_test.margins.end(), margins.begin(), margins.end());
+  }
+}
+
 // A model of every kind that a description can say; which, depends on the seed.
 inline PlainModel wild_model(uint64_t seed) {
   Prng prng(seed);
@@ -112,6 +129,11 @@ inline PlainModel wild_model(uint64_t seed) {
     }
     set.push_back(100 + static_cast<uint32_t>(i));
     model.sets.push_back(set);
+  }
+  if (prng.chance(250'000)) {
+    model.linear = Linear{{}, prng.chance(500'000)};
+    for (size_t i = 0; i < columns_count(model) * outputs; ++i)
+      model.linear->weights.push_back(random_number(prng, wide));
   }
   if (outputs == 2 && prng.chance(500'000))
     model.calibration = Calibration{true, {Platt{-1, 0.5}, Isotonic{{-1, 0, 1}, {0, 0.5, 1}}}};

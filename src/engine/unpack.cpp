@@ -29,10 +29,10 @@ Status read_about(ReaderView in, PlainModel& model) {
   const uint8_t flags = in.byte();
   const uint8_t compare = in.byte();
   const uint8_t category = in.byte();
-  if (flags >= 128 || compare < 1 || compare > 3 || category < 1 || category > 2)
-    return in.damaged("an unknown flag or rule");
+  if (compare < 1 || compare > 3 || category < 1 || category > 2) return in.damaged("an unknown rule");
   model.missing_allowed = (flags & kMissingAllowed) != 0;
   model.steps_precision = (flags & kStepsInF32) != 0 ? Precision::kF32 : Precision::kF64;
+  if ((flags & kLinearPart) != 0) model.linear.emplace();
   model.compare = static_cast<Compare>(compare);
   model.category = static_cast<Category>(category);
   if ((flags & kSlope) != 0) model.slope = in.f64();
@@ -149,11 +149,20 @@ Status read_scores(ReaderView in, PlainModel& model) {
 }
 
 Status read_self_test(ReaderView in, PlainModel& model) {
-  const size_t rows = in.count(limits::kSelfTestRowsMax, 4 * (model.features.size() + model.base_margins.size()));
+  const size_t row_numbers = model.features.size() + model.base_margins.size();
+  const bool f64 = computes_f64(model);
+  const size_t rows = in.count(limits::kSelfTestRowsMax, (f64 ? 8 : 4) * row_numbers);
   model.self_test.rows.resize(rows * model.features.size());
-  for (float& value : model.self_test.rows) value = in.f32();
-  model.self_test.margin_bits.resize(rows * model.base_margins.size());
-  for (uint32_t& bits : model.self_test.margin_bits) bits = in.u32();
+  model.self_test.margins.resize(rows * model.base_margins.size());
+  for (std::vector<double>* numbers : {&model.self_test.rows, &model.self_test.margins}) {
+    for (double& number : *numbers) {
+      const uint64_t bits = f64 ? in.u64() : in.u32();
+      number =
+          f64 ? std::bit_cast<double>(bits) : static_cast<double>(std::bit_cast<float>(static_cast<uint32_t>(bits)));
+      const uint64_t nan = f64 ? std::bit_cast<uint64_t>(kNan) : std::bit_cast<uint32_t>(static_cast<float>(kNan));
+      if (std::isnan(number) && bits != nan) return in.damaged("a NaN that is written otherwise than all others");
+    }
+  }
   return in.close();
 }
 
@@ -163,6 +172,17 @@ Status read_notes(ReaderView in, PlainModel& model) {
     key = in.text(limits::kNoteBytesMax);
     value = in.text(limits::kNoteBytesMax);
   }
+  return in.close();
+}
+
+// The steps are known by now, but not whether they make sense.
+Status read_linear(ReaderView in, PlainModel& model) {
+  const uint8_t skips = in.byte();
+  if (skips > 1) return in.damaged("an unknown rule for missing values");
+  model.linear->skips_missing = skips == 1;
+  const size_t number_bytes = model.sum.precision == Precision::kF32 ? 4 : 8;
+  model.linear->weights.resize(in.rest().size() / number_bytes);
+  for (double& weight : model.linear->weights) weight = in.number(model.sum.precision);
   return in.close();
 }
 
@@ -197,6 +217,7 @@ Result<std::vector<ReaderView>> split_sections(std::string_view bytes) {
   std::vector<ReaderView> sections;
   for (size_t i = 1; i <= kSectionsCount; ++i) {
     const auto tag = static_cast<Tag>(i);
+    if (tag == Tag::kLinear && in.finished()) break;
     if (in.byte() != i) return in.damaged("the " + std::string(section_name(tag)) + " section is not where it must be");
     const std::string_view payload = in.take(in.count(limits::kModelBytesMax, 1));
     sections.emplace_back(payload, section_name(tag), in.offset() - payload.size());
@@ -210,7 +231,7 @@ Result<std::vector<ReaderView>> split_sections(std::string_view bytes) {
 
 std::string_view section_name(Tag tag) {
   constexpr std::array<std::string_view, kSectionsCount> kNames = {
-      "about", "steps", "slots", "trees", "calibration", "sketches", "scores", "self-test", "notes"};
+      "about", "steps", "slots", "trees", "calibration", "sketches", "scores", "self-test", "notes", "linear"};
   return kNames[static_cast<size_t>(tag) - 1];
 }
 
@@ -227,6 +248,9 @@ Result<Unpacked> read_package(std::string_view bytes) {
   WB_CHECK(read_scores(section(Tag::kScores), model));
   WB_CHECK(read_self_test(section(Tag::kSelfTest), model));
   WB_CHECK(read_notes(section(Tag::kNotes), model));
+  if (model.linear.has_value() != (sections.size() == kSectionsCount))
+    return sections[0].damaged("the flag for a linear part and the sections do not agree");
+  if (model.linear) WB_CHECK(read_linear(section(Tag::kLinear), model));
   // All but the trees, whose bytes are checked as they are read: the columns of a slot need steps that make sense.
   const Status sound = check_model(model);
   if (!sound.ok()) return fail(Code::kCorrupt, "model package: ", sound.error().text);

@@ -79,7 +79,7 @@ Result<Bytes> make_release(Kind kind, const std::string& version) {
     ++plain.reference_scores.confidence_bins[engine::confidence_bin(static_cast<double>(probability[label]))];
     if (i >= 16) continue;
     plain.self_test.rows.insert(plain.self_test.rows.end(), row.begin(), row.end());
-    plain.self_test.margin_bits.push_back(std::bit_cast<uint32_t>(margin[0]));
+    plain.self_test.margins.push_back(static_cast<double>(margin[0]));
   }
   WB_TRY(std::string package, engine::pack(plain));
 
@@ -88,9 +88,10 @@ Result<Bytes> make_release(Kind kind, const std::string& version) {
   manifest.set_name("pump");
   manifest.set_version(version);
   for (const std::string& name : plain.features) manifest.add_feature_names(name);
-  manifest.mutable_self_test()->set_rows(static_cast<uint32_t>(plain.self_test.margin_bits.size()));
-  for (const float value : plain.self_test.rows) manifest.mutable_self_test()->add_features(value);
-  for (const uint32_t bits : plain.self_test.margin_bits) manifest.mutable_self_test()->add_margin_bits(bits);
+  manifest.mutable_self_test()->set_rows(static_cast<uint32_t>(plain.self_test.margins.size()));
+  for (const double value : plain.self_test.rows) manifest.mutable_self_test()->add_features(static_cast<float>(value));
+  for (const double margin : plain.self_test.margins)
+    manifest.mutable_self_test()->add_margin_bits(std::bit_cast<uint32_t>(static_cast<float>(margin)));
   wire::ScoreSketch& scores = *manifest.mutable_reference_scores();
   scores.set_records(kTrainingRows);
   for (const uint64_t count : plain.reference_scores.confidence_bins) scores.add_confidence_bins(count);

@@ -26,10 +26,11 @@ Status check_manifest(const Manifest& manifest) {
     return fail(Code::kInvalid, "release has too many blobs");
   const SelfTest& test = manifest.self_test();
   if (test.rows() > limits::kSelfTestRowsMax) return fail(Code::kInvalid, "release has too many self-test rows");
-  if (test.rows() == 0 ? (test.features_size() != 0 || test.margin_bits_size() != 0)
-                       : (test.features_size() % static_cast<int>(test.rows()) != 0 ||
-                          test.margin_bits_size() % static_cast<int>(test.rows()) != 0))
-    return fail(Code::kInvalid, "release self-test does not divide into its rows");
+  for (const int size :
+       {test.features_size(), test.margin_bits_size(), test.wide_features_size(), test.wide_margin_bits_size()}) {
+    if (test.rows() == 0 ? size != 0 : size % static_cast<int>(test.rows()) != 0)
+      return fail(Code::kInvalid, "release self-test does not divide into its rows");
+  }
   for (const FeatureSketch& sketch : manifest.sketches()) {
     if (sketch.counts_size() != sketch.edges_size() + 1) return fail(Code::kInvalid, "release has a malformed sketch");
     if (!std::is_sorted(sketch.edges().begin(), sketch.edges().end()))

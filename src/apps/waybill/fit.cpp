@@ -124,11 +124,10 @@ void complete(engine::PlainModel& plain, const Booster& booster, const Dataset& 
     plain.sketches.push_back(engine::make_sketch(train.features[feature], column, kBins));
   }
   plain.reference_scores.label_counts.assign(train.labels.size(), 0);
-  plain.self_test.rows = self_test_rows(train);
-  const size_t tests = plain.self_test.rows.size() / train.features.size();
-  for (const float margin : or_exit(booster.margins(plain.self_test.rows, tests))) {
-    plain.self_test.margin_bits.push_back(std::bit_cast<uint32_t>(margin));
-  }
+  const std::vector<float> tests = self_test_rows(train);
+  const std::vector<float> margins = or_exit(booster.margins(tests, tests.size() / train.features.size()));
+  plain.self_test.rows.assign(tests.begin(), tests.end());
+  plain.self_test.margins.assign(margins.begin(), margins.end());
   plain.notes = {{"trainer", Booster::version()},
                  {"target", options.columns.target.substr(0, 128)},
                  {"trees", std::to_string(options.train.trees)},

@@ -89,7 +89,7 @@ TEST_F(FitCli, PackageCarriesWhatAReleaseNeeds) {
   EXPECT_EQ(model.sketches().size(), 2U);
   EXPECT_GE(model.sketches()[0].counts.size(), 10U);
   EXPECT_EQ(model.reference_scores().records, 60U);
-  EXPECT_GE(model.self_test().margin_bits.size() / model.outputs_count(), 32U);
+  EXPECT_GE(model.self_test().margins.size() / model.outputs_count(), 32U);
   EXPECT_TRUE(model.verify_self_test().ok());
 }
 

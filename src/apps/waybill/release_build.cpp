@@ -1,6 +1,7 @@
 #include "apps/waybill/release_build.h"
 
 #include <algorithm>
+#include <bit>
 #include <variant>
 
 #include "base/checksum.h"
@@ -46,9 +47,16 @@ Result<Pipeline> check_pipeline(const Document& document, const ReleaseInputs& i
 
 void copy_model(const engine::Model& model, wire::Manifest& manifest) {
   wire::SelfTest& test = *manifest.mutable_self_test();
-  test.set_rows(static_cast<uint32_t>(model.self_test().margin_bits.size() / model.outputs_count()));
-  test.mutable_features()->Add(model.self_test().rows.begin(), model.self_test().rows.end());
-  test.mutable_margin_bits()->Add(model.self_test().margin_bits.begin(), model.self_test().margin_bits.end());
+  const engine::SelfTest& from_test = model.self_test();
+  test.set_rows(static_cast<uint32_t>(from_test.margins.size() / model.outputs_count()));
+  if (model.computes_f64()) {
+    test.mutable_wide_features()->Add(from_test.rows.begin(), from_test.rows.end());
+    for (const double margin : from_test.margins) test.add_wide_margin_bits(std::bit_cast<uint64_t>(margin));
+  } else {
+    for (const double value : from_test.rows) test.add_features(static_cast<float>(value));
+    for (const double margin : from_test.margins)
+      test.add_margin_bits(std::bit_cast<uint32_t>(static_cast<float>(margin)));
+  }
   for (const engine::FeatureSketch& from : model.sketches()) {
     wire::FeatureSketch& to = *manifest.add_sketches();
     to.set_name(from.name);

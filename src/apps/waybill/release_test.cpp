@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include <bit>
+#include <cmath>
 
 #include "base/checksum.h"
 #include "base/signature.h"
@@ -25,10 +25,9 @@ engine::PlainModel small_model() {
   plain.reference_scores.label_counts = {7, 3};
   plain.reference_scores.confidence_bins[12] = 10;
   const auto model = engine::Model::load(*engine::pack(plain));
-  plain.self_test.rows = {1.0F, 0.0F, 2.0F, 0.0F};
-  std::vector<float> margins(2);
-  model->predict_margins(plain.self_test.rows, 2, margins);
-  for (float margin : margins) plain.self_test.margin_bits.push_back(std::bit_cast<uint32_t>(margin));
+  plain.self_test.rows = {1, 0, 2, 0};
+  plain.self_test.margins.resize(2);
+  model->predict_margins(plain.self_test.rows, 2, plain.self_test.margins);
   return plain;
 }
 
@@ -64,6 +63,32 @@ TEST_F(ReleaseBuild, SameInputsSameBytesAndANodeTakesThem) {
   EXPECT_EQ(release->manifest.min_confidence(), 0.8);
   EXPECT_EQ(release->manifest.max_novelty(), 3);
   EXPECT_EQ(release->manifest.schema().names_size(), 2);
+}
+
+// A model that computes in f64 is tried in f64: 0.1 is no f32, and its neighbour is answered otherwise.
+TEST_F(ReleaseBuild, TheSelfTestOfAnF64ModelKeepsItsDigits) {
+  engine::PlainModel plain = small_model();
+  plain.compare = engine::Compare::kF64LessEqual;
+  plain.sum.precision = engine::Precision::kF64;
+  plain.trees[0].nodes[0].value = 0.1;
+  plain.trees[0].nodes[1].value = 1.0 / 3;
+  plain.self_test.rows = {0.1, 0, std::nextafter(0.1, 1), 0};
+  plain.self_test.margins = {0.5 + 1.0 / 3, 2.5};
+  inputs.model = *engine::pack(plain);
+  auto built = build_release_file(inputs);
+  ASSERT_TRUE(built.ok()) << built.error().text;
+  auto release = wire::inspect_release(*built);
+  wire::SelfTest& test = *release->manifest.mutable_self_test();
+  ASSERT_EQ(test.wide_features(0), 0.1);
+  test.set_wide_margin_bits(0, test.wide_margin_bits(0) ^ 1);
+  const Bytes bytes = *wire::build_release(
+      {release->manifest, {{"pipeline.yaml", inputs.pipeline}, {"model/main", inputs.model}}}, inputs.seed);
+  wire::Desired desired;
+  desired.set_digest(sha256_hex(bytes));
+  desired.set_size_bytes(bytes.size());
+  const auto checked = deploy::verify_release(bytes, desired, {*ed25519_public_key(inputs.seed)});
+  ASSERT_TRUE(std::holds_alternative<deploy::Refusal>(checked));
+  EXPECT_EQ(std::get<deploy::Refusal>(checked).code, "DEPLOY_REJECTED/SELF_TEST");
 }
 
 // The last gate of U1: one bit of one margin, signed or not, and the release does not load.

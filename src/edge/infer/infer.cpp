@@ -76,7 +76,7 @@ void Inferrer::gather(const Batch& batch, Scored& out) {
   const size_t width = features_.size();
   const bool missing_allowed = model_.missing_allowed();
   inputs_.resize(rows * width);
-  if (model_.compares_f64()) wide_inputs_.resize(rows * width);
+  if (model_.computes_f64()) wide_inputs_.resize(rows * width);
   out.finite.assign(rows, 1);
   for (size_t i = 0; i < width; ++i) {
     const std::vector<double>& numbers = batch.columns[features_[i].column].numbers;
@@ -87,7 +87,7 @@ void Inferrer::gather(const Batch& batch, Scored& out) {
       const bool usable = fits || (missing_allowed && std::isnan(number));
       if (!usable) out.finite[row] = 0;
       inputs_[row * width + i] = fits ? static_cast<float>(number) : std::numeric_limits<float>::quiet_NaN();
-      if (model_.compares_f64()) wide_inputs_[row * width + i] = number;
+      if (model_.computes_f64()) wide_inputs_[row * width + i] = number;
     }
   }
 }
@@ -113,35 +113,42 @@ float Inferrer::novelty_of(const float* row) const {
 
 void Inferrer::judge(size_t row, Scored& out) const {
   const size_t answers = model_.answers_count();
-  const float* probabilities = answers_.data() + row * answers;
+  const double* probabilities = answers_.data() + row * answers;
   if (model_.labels().empty()) {
-    out.score[row] = probabilities[0];
+    out.score[row] = static_cast<float>(probabilities[0]);
     out.confidence[row] = 1;
   } else {
     size_t best = 0;
     for (size_t i = 1; i < answers; ++i)
       if (probabilities[i] > probabilities[best]) best = i;
     out.label[row] = static_cast<int32_t>(best);
-    out.score[row] = probabilities[best];
-    out.confidence[row] = std::clamp(probabilities[best], 0.0F, 1.0F);
+    out.score[row] = static_cast<float>(probabilities[best]);
+    out.confidence[row] = std::clamp(out.score[row], 0.0F, 1.0F);
   }
   out.novelty[row] = novelty_of(inputs_.data() + row * features_.size());
   if (!std::isfinite(out.score[row])) out.finite[row] = 0;
 }
 
+// The label is what is largest in the precision of the model's library.
+void Inferrer::ask(size_t rows) {
+  answers_.resize(rows * model_.answers_count());
+  if (model_.computes_f64()) {
+    wide_margins_.resize(rows * model_.outputs_count());
+    model_.predict_margins(wide_inputs_, rows, wide_margins_);
+    model_.probabilities(wide_margins_, answers_);
+    return;
+  }
+  margins_.resize(rows * model_.outputs_count());
+  narrow_answers_.resize(answers_.size());
+  model_.predict_margins(inputs_, rows, margins_);
+  model_.probabilities(margins_, narrow_answers_);
+  std::copy(narrow_answers_.begin(), narrow_answers_.end(), answers_.begin());
+}
+
 void Inferrer::run(const Batch& batch, Scored& out) {
   const size_t rows = batch.rows_count();
   gather(batch, out);
-  margins_.resize(rows * model_.outputs_count());
-  answers_.resize(rows * model_.answers_count());
-  if (model_.compares_f64()) {
-    wide_margins_.resize(margins_.size());
-    model_.predict_margins(wide_inputs_, rows, wide_margins_);
-    std::copy(wide_margins_.begin(), wide_margins_.end(), margins_.begin());
-  } else {
-    model_.predict_margins(inputs_, rows, margins_);
-  }
-  model_.probabilities(margins_, answers_);
+  ask(rows);
   out.label.assign(rows, -1);
   out.score.assign(rows, 0);
   out.confidence.assign(rows, 0);

@@ -59,17 +59,19 @@ class Inferrer {
   explicit Inferrer(engine::Model model) : model_(std::move(model)) {}
   void learn_sketches();
   void gather(const Batch& batch, Scored& out);
+  void ask(size_t rows);
   void judge(size_t row, Scored& out) const;
   float novelty_of(const float* row) const;
 
   engine::Model model_;
   std::vector<Feature> features_;
-  double spread_ = 0;                // standard deviation of the summed surprise; 0: no sketches
-  std::vector<float> inputs_;        // f32[rows, features], row-major, NaN = missing
-  std::vector<float> margins_;       // f32[rows, outputs]
-  std::vector<double> wide_inputs_;  // f64[rows, features] and f64[rows, outputs]: for a model that compares in f64
-  std::vector<double> wide_margins_;
-  std::vector<float> answers_;  // f32[rows, answers]
+  double spread_ = 0;           // standard deviation of the summed surprise; 0: no sketches
+  std::vector<float> inputs_;   // f32[rows, features], row-major, NaN = missing
+  std::vector<float> margins_;  // f32[rows, outputs]
+  std::vector<float> narrow_answers_;
+  std::vector<double> wide_inputs_;   // f64[rows, features]: for a model that computes in f64
+  std::vector<double> wide_margins_;  // f64[rows, outputs]
+  std::vector<double> answers_;       // f64[rows, answers]
 };
 
 }  // namespace wb::infer

@@ -161,6 +161,20 @@ TEST(Infer, ANumberKeepsItsDigitsWhereTheModelComparesInF64) {
   EXPECT_NE(scored.label[0], scored.label[1]);
 }
 
+// Two labels whose probabilities differ beyond f32: the library's own precision decides.
+TEST(Infer, TheLabelIsChosenInTheModelsPrecision) {
+  PlainModel model = stumps(Objective::kSoftprob);
+  ASSERT_GE(model.labels.size(), 2U);
+  model.sum.precision = engine::Precision::kF64;
+  model.trees.clear();
+  model.base_margins.assign(model.labels.size(), 0);
+  model.base_margins[1] = 1e-12;
+  Inferrer infer = make(model);
+  Scored scored;
+  infer.run(batch_of({{0, 1}}), scored);
+  EXPECT_EQ(scored.label[0], 1);
+}
+
 TEST(Infer, RefusesAModelWithSeveralValues) {
   PlainModel model = stumps(Objective::kRegression);
   model.base_margins = {0, 0};
