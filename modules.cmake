@@ -12,6 +12,7 @@ wb_map(record          pure  USES base)
 wb_map(wire            pure  USES base record                                            THIRD protobuf zstd DOORS limits.h labels.h)
 wb_map(engine          pure  USES base)
 wb_map(import          pure  USES base engine)
+wb_map(fit             pure  USES base engine                                            DOORS dataset.h folds.h report.h)
 wb_map(edge/source     pure  USES base record                                            THIRD simdjson)
 wb_map(edge/transform  pure  USES base record                                            THIRD muparser)
 wb_map(edge/infer      pure  USES base record engine)
@@ -32,6 +33,6 @@ wb_map(sim             pure  USES base record wire engine edge/sync edge/agent e
                                   hub/telemetry hub/registry hub/rollout hub/dispatch    THIRD protobuf
                                   DOORS coverage.h faults.h herd.h minimise.h scenario.h script.h)
 wb_map(world           io    USES base record wire                                       THIRD openssl boost sqlite yaml mosquitto spdlog DOORS *)
-wb_map(apps            io    USES base record wire engine import edge/source edge/transform edge/infer edge/route edge/outbox
+wb_map(apps            io    USES base record wire engine import fit edge/source edge/transform edge/infer edge/route edge/outbox
                                   edge/sync edge/deploy edge/agent hub/ingest hub/telemetry hub/registry hub/rollout
                                   hub/dispatch hub/api sim world                         THIRD openssl boost cli11 json xgboost protobuf spdlog)

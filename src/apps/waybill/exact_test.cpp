@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "apps/waybill/booster.h"
 #include "apps/waybill/fit_data.h"
 #include "base/prng.h"
 

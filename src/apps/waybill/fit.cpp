@@ -2,17 +2,14 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <bit>
 #include <cerrno>
 #include <chrono>
-#include <cstdio>
 #include <cstring>
 #include <memory>
-#include <nlohmann/json.hpp>
 
 #include "apps/waybill/commands.h"
-#include "apps/waybill/fit_data.h"
+#include "apps/waybill/fit_print.h"
 #include "apps/waybill/output.h"
 #include "base/bytes.h"
 
@@ -21,80 +18,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-struct FitOptions {
-  std::string data;
-  std::string model;
-  std::string task = "auto";
-  Format output = Format::kTable;
-  DataOptions columns;
-  TrainOptions train;
-  double holdout = 0.2;
-};
-
-struct FitReport {
-  const FitOptions* options = nullptr;
-  size_t rows = 0;
-  size_t train_rows = 0;
-  size_t held_out_rows = 0;
-  Quality quality;
-  std::vector<std::string> labels;
-  size_t features = 0;
-  size_t trees = 0;
-  size_t nodes = 0;
-  size_t model_bytes = 0;
-  size_t compared_rows = 0;
-  double train_seconds = 0;
-  double latency_us = 0;
-};
-
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
-std::string decimals(double value, int digits) {
-  char text[64];
-  std::snprintf(text, sizeof text, "%.*f", digits, value);
-  return text;
-}
-
-std::string grouped(uint64_t value) {  // 58,000
-  std::string text = std::to_string(value);
-  for (auto at = static_cast<ptrdiff_t>(text.size()) - 3; at > 0; at -= 3) text.insert(static_cast<size_t>(at), 1, ',');
-  return text;
-}
-
-// A bar that redraws itself on a terminal; a few plain lines elsewhere. To stderr, so that stdout stays the report.
-void show_progress(int done, int of) {
-  static const bool terminal = isatty(STDERR_FILENO) == 1;
-  if (!terminal) {
-    if (done == of || done * 4 / of != (done - 1) * 4 / of)
-      std::fprintf(stderr, "training: round %d of %d\n", done, of);
-    return;
-  }
-  constexpr int kWidth = 30;
-  std::string bar;
-  for (int i = 0; i < kWidth; ++i) bar += i < done * kWidth / of ? "█" : "░";
-  std::fprintf(stderr, "\r  training %s %d/%d%s", bar.c_str(), done, of, done == of ? "\r\x1b[K" : "");
-  std::fflush(stderr);
-}
-
-template <class T>
-T or_exit(Result<T> result, int code = kFailed) {
-  if (!result.ok()) throw Exit{code, result.error().text};
-  return std::move(result).value();
-}
-
-// The median of single-row calls, as an agent with one reading at a time would see it.
-double single_row_latency_us(const engine::Model& model, const Dataset& data) {
-  constexpr size_t kCalls = 4'000;
-  std::vector<float> margins(model.outputs_count());
-  std::vector<double> times;
-  for (size_t call = 0; call < kCalls; ++call) {
-    const auto start = Clock::now();
-    model.predict_margins(data.row(call % data.rows_count()), 1, margins);
-    times.push_back(seconds_since(start) * 1e6);
-  }
-  std::nth_element(times.begin(), times.begin() + kCalls / 2, times.end());
-  return times[kCalls / 2];
-}
 
 // XGBoost's own answer is the reference: one different bit and no model is written.
 size_t require_equal_margins(const Booster& booster, const engine::Model& model, const Dataset& data) {
@@ -112,10 +36,9 @@ size_t require_equal_margins(const Booster& booster, const engine::Model& model,
   return data.rows_count();
 }
 
-// What the package carries beside the trees.
-void complete(engine::PlainModel& plain, const Booster& booster, const Dataset& train, const FitOptions& options) {
-  plain.features = train.features;
-  plain.labels = train.labels;
+// What the package carries beside the trees. The self-test's margins are XGBoost's own if it trained.
+engine::PlainModel completed(engine::PlainModel plain, const Booster* booster, const Dataset& train,
+                             std::vector<std::pair<std::string, std::string>> notes) {
   plain.missing_allowed = train.has_missing;
   constexpr size_t kBins = 20;
   std::vector<float> column(train.rows_count());
@@ -123,18 +46,29 @@ void complete(engine::PlainModel& plain, const Booster& booster, const Dataset& 
     for (size_t row = 0; row < train.rows_count(); ++row) column[row] = train.row(row)[feature];
     plain.sketches.push_back(engine::make_sketch(train.features[feature], column, kBins));
   }
-  plain.reference_scores.label_counts.assign(train.labels.size(), 0);
-  const std::vector<float> tests = self_test_rows(train);
-  const std::vector<float> margins = or_exit(booster.margins(tests, tests.size() / train.features.size()));
-  plain.self_test.rows.assign(tests.begin(), tests.end());
+  const std::vector<float> rows = self_test_rows(train);
+  const size_t tests = rows.size() / train.features.size();
+  std::vector<float> margins(tests * plain.outputs_count());
+  if (booster != nullptr) margins = or_exit(booster->margins(rows, tests));
+  if (booster == nullptr)
+    or_exit(engine::Model::load(or_exit(engine::pack(plain)))).predict_margins(rows, tests, margins);
+  plain.self_test.rows.assign(rows.begin(), rows.end());
   plain.self_test.margins.assign(margins.begin(), margins.end());
-  plain.notes = {{"trainer", Booster::version()},
-                 {"target", options.columns.target.substr(0, 128)},
-                 {"trees", std::to_string(options.train.trees)},
-                 {"depth", std::to_string(options.train.depth)},
-                 {"learning_rate", shortest(options.train.learning_rate)},
-                 {"seed", std::to_string(options.train.seed)},
-                 {"train_rows", std::to_string(train.rows_count())}};
+  plain.notes = std::move(notes);
+  return plain;
+}
+
+std::vector<std::pair<std::string, std::string>> notes_of(const fit::Candidate& candidate, const Dataset& train,
+                                                          const FitOptions& options) {
+  const bool boosted = candidate.family == fit::Family::kBoosting;
+  std::vector<std::pair<std::string, std::string>> notes = {{"trainer", boosted ? Booster::version() : "waybill fit"},
+                                                            {"target", options.columns.target.substr(0, 128)},
+                                                            {"trees", std::to_string(candidate.trees)},
+                                                            {"depth", std::to_string(candidate.depth)},
+                                                            {"seed", std::to_string(options.train.seed)},
+                                                            {"train_rows", std::to_string(train.rows_count())}};
+  if (boosted) notes.emplace_back("learning_rate", shortest(candidate.learning_rate));
+  return notes;
 }
 
 // Said before an hour of training, not after it.
@@ -145,151 +79,113 @@ void require_writable(const std::string& path) {
     throw Exit{kFailed, path + " cannot be written: " + folder + ": " + std::strerror(errno)};
 }
 
-FitReport fit(const FitOptions& options) {
+FitReport run_fit(const FitOptions& options) {
   require_writable(options.model);
   const CsvTable table = or_exit(CsvTable::read(options.data));
   const Dataset data = or_exit(make_dataset(table, options.columns));
-  const Split split = split_rows(data, options.holdout, options.train.seed);
-  const Dataset train = data.subset(split.train);
-  const Dataset held_out = data.subset(split.held_out);
-  TrainOptions training = options.train;
-  training.objective = data.objective;
-  training.classes = data.labels.size();
-  if (data.labels.empty()) {
-    double sum = 0;
-    for (const float target : train.targets) sum += static_cast<double>(target);
-    training.base_score = static_cast<float>(sum / static_cast<double>(train.rows_count()));
-  }
-  const auto start = Clock::now();
-  const Booster booster = or_exit(
-      Booster::train({train.rows, train.features.size(), train.targets, train.weights}, training, show_progress));
+  const fit::Fold split = or_exit(fit::hold_out(data, options.holdout, options.train.seed));
+  const Dataset learnt_from = data.subset(split.train);
+  const Dataset held_out = data.subset(split.test);
   FitReport report;
+  report.options = &options;
+  if (!options.only) {
+    const Complete complete = [&](engine::PlainModel plain) {
+      return engine::Model::load(or_exit(engine::pack(completed(std::move(plain), nullptr, learnt_from, {}))));
+    };
+    report.comparison = or_exit(compare(learnt_from, options.compare, options.train, complete));
+  }
+  report.candidate =
+      options.only ? *options.only : report.comparison->candidates[report.comparison->choice.chosen].trial.candidate;
+  const auto start = Clock::now();
+  const Trained trained = or_exit(train(report.candidate, learnt_from, options.train, [](int done, int of) {
+    show_progress("training", static_cast<size_t>(done), static_cast<size_t>(of));
+  }));
   report.train_seconds = seconds_since(start);
-  engine::PlainModel plain = or_exit(booster.trees());
-  complete(plain, booster, train, options);
+  const Booster* booster = trained.booster ? &*trained.booster : nullptr;
+  engine::PlainModel plain =
+      completed(trained.plain, booster, learnt_from, notes_of(report.candidate, learnt_from, options));
   plain.reference_scores = judge(or_exit(engine::Model::load(or_exit(engine::pack(plain)))), held_out).reference;
   const std::string bytes = or_exit(engine::pack(plain));
   const engine::Model model = or_exit(engine::Model::load(bytes));
   or_exit(model.verify_self_test());
-  report.compared_rows = require_equal_margins(booster, model, data);
+  if (booster != nullptr) report.compared_rows = require_equal_margins(*booster, model, data);
   report.quality = judge(model, held_out);
-  report.latency_us = single_row_latency_us(model, data);
-  or_exit(write_file(options.model, bytes));
-  report.options = &options;
+  report.latency_us = single_row_us(model, data);
   report.rows = data.rows_count();
-  report.train_rows = train.rows_count();
+  report.train_rows = learnt_from.rows_count();
   report.held_out_rows = held_out.rows_count();
   report.labels = data.labels;
   report.features = data.features.size();
   report.trees = model.trees_count();
   report.nodes = model.nodes_count();
   report.model_bytes = bytes.size();
+  or_exit(write_file(options.model, bytes));
+  if (report.comparison) or_exit(write_file(report_path(options), page(report, plain, held_out)));
   return report;
 }
 
-// The model's file name without folder and ending, for the names of what comes next.
-std::string stem(const std::string& path) {
-  std::string name = path.substr(path.find_last_of('/') + 1);
-  name.resize(std::min(name.rfind('.'), name.size()));
-  return name;
+void add_candidate_options(CLI::App& command, FitOptions& options) {
+  command.add_option("--candidate", options.family, "train this family alone and compare nothing")
+      ->check(CLI::IsMember({"constant", "tree", "forest", "boosting"}));
+  command
+      .add_option("--trees", options.trees,
+                  "trees of a forest, or boosting rounds; with k > 2 classes each adds k trees")
+      ->check(CLI::Range(1, 5'000));
+  command.add_option("--depth", options.depth, "levels of splits in a tree")->check(CLI::Range(1, 14));
+  command.add_option("--learning-rate", options.learning_rate, "how far each round of boosting goes")
+      ->check(CLI::Range(0.0001, 1.0))
+      ->capture_default_str();
 }
 
-std::string try_command(const FitOptions& options) {
-  return "waybill predict " + options.model + " --data " + options.data;
-}
-std::string next_command(const FitOptions& options) {
-  const std::string name = stem(options.model);
-  return "waybill release build --name " + name + " --version 1 --pipeline " + name + ".yaml --model " + options.model +
-         " --key KEY";
-}
-
-void print_classes(const FitReport& report) {
-  size_t width = 5;
-  for (const std::string& label : report.labels) width = std::max(width, label.size());
-  std::printf("  %-*s  held out   correct  accuracy     F1\n", static_cast<int>(width), "class");
-  for (const ClassScore& score : report.quality.classes) {
-    const std::string accuracy =
-        score.rows == 0 ? "-" : decimals(static_cast<double>(score.correct) / static_cast<double>(score.rows), 4);
-    std::printf("  %-*s  %8s  %8s  %8s  %5s\n", static_cast<int>(width), score.label.c_str(),
-                grouped(score.rows).c_str(), grouped(score.correct).c_str(), accuracy.c_str(),
-                score.rows == 0 ? "-" : decimals(score.f1(), 3).c_str());
-  }
-  std::printf("  all    accuracy %s · macro F1 %s\n", decimals(report.quality.accuracy, 4).c_str(),
-              decimals(report.quality.macro_f1, 3).c_str());
-  constexpr size_t kShown = 5;
-  std::string mistakes;
-  for (size_t i = 0; i < std::min(report.quality.confusions.size(), kShown); ++i) {
-    const Confusion& one = report.quality.confusions[i];
-    mistakes += (i == 0 ? "" : " · ") + report.labels[one.truth] + " taken for " + report.labels[one.answer] + " ×" +
-                std::to_string(one.count);
-  }
-  if (report.quality.confusions.size() > kShown)
-    mistakes += " · and " + std::to_string(report.quality.confusions.size() - kShown) + " more kinds";
-  std::printf("  wrong  %s\n", mistakes.empty() ? "none" : mistakes.c_str());
+void add_compare_options(CLI::App& command, FitOptions& options) {
+  std::vector<std::string> names;
+  for (const fit::MetricInfo& one : fit::metrics()) names.emplace_back(one.name);
+  command
+      .add_option("--metric", options.metric,
+                  "what a good answer is; macro-f1 for classes, rmse for values if not given")
+      ->check(CLI::IsMember(names));
+  command.add_option("--folds", options.compare.folds, "parts that the rows are dealt into; each judges once")
+      ->check(CLI::Range(2, 20))
+      ->capture_default_str();
+  command.add_option("--repeats", options.compare.repeats, "deals; 3 below 5,000 rows and 1 above if not given")
+      ->check(CLI::Range(1, 20));
+  command.add_option("--max-bytes", options.compare.bytes_max, "largest package that a node has room for, e.g. 16KiB")
+      ->transform(CLI::AsSizeValue(false));
+  command.add_option("--max-us", options.compare.row_us_max,
+                     "longest time for one row on this machine, in microseconds");
+  command.add_option("--report", options.report, "HTML page about the comparison; beside the model if not given");
 }
 
-void print_table(const FitReport& report) {
-  const FitOptions& options = *report.options;
-  std::printf("  data   %s  %s rows × %zu features · %s to train, %s held out\n", options.data.c_str(),
-              grouped(report.rows).c_str(), report.features, grouped(report.train_rows).c_str(),
-              grouped(report.held_out_rows).c_str());
-  if (report.labels.empty()) {
-    std::printf("  error  RMSE %s · mean absolute %s · R² %s\n", decimals(report.quality.rmse, 4).c_str(),
-                decimals(report.quality.mae, 4).c_str(), decimals(report.quality.r2, 4).c_str());
-  } else {
-    print_classes(report);
-  }
-  std::printf("  model  %s  %s · %s trees, %s nodes · trained in %s s\n", options.model.c_str(),
-              format_size_bytes(static_cast<int64_t>(report.model_bytes)).c_str(), grouped(report.trees).c_str(),
-              grouped(report.nodes).c_str(), decimals(report.train_seconds, 1).c_str());
-  std::printf("  speed  %s µs a row (median of single rows)\n", decimals(report.latency_us, 2).c_str());
-  std::printf("  exact  margins equal XGBoost's bit for bit on %s rows: yes\n", grouped(report.compared_rows).c_str());
-  std::printf("  try:   %s\n  next:  %s\n", try_command(options).c_str(), next_command(options).c_str());
+std::optional<fit::Metric> wanted_metric(std::string_view name) {
+  for (const fit::MetricInfo& one : fit::metrics())
+    if (one.name == name) return one.metric;
+  return std::nullopt;
 }
 
-nlohmann::ordered_json to_json(const FitReport& report) {
-  nlohmann::ordered_json json;
-  json["data"] = report.options->data;
-  json["rows"] = report.rows;
-  json["train_rows"] = report.train_rows;
-  json["held_out_rows"] = report.held_out_rows;
-  json["features"] = report.features;
-  if (report.labels.empty()) {
-    json["rmse"] = report.quality.rmse;
-    json["mae"] = report.quality.mae;
-    json["r2"] = report.quality.r2;
-  } else {
-    json["accuracy"] = report.quality.accuracy;
-    json["macro_f1"] = report.quality.macro_f1;
-    for (const ClassScore& score : report.quality.classes) {
-      json["classes"].push_back({{"label", score.label},
-                                 {"held_out", score.rows},
-                                 {"correct", score.correct},
-                                 {"answered", score.answered},
-                                 {"f1", score.f1()}});
-    }
-    json["confusions"] = nlohmann::ordered_json::array();
-    for (const Confusion& one : report.quality.confusions) {
-      json["confusions"].push_back(
-          {{"label", report.labels[one.truth]}, {"answer", report.labels[one.answer]}, {"count", one.count}});
-    }
+// What --candidate, --trees, --depth and --learning-rate ask for; nothing: compare. Trees or depth alone mean boosting.
+std::optional<fit::Candidate> wanted_candidate(const CLI::App& command, const FitOptions& options) {
+  const bool shaped = options.trees || options.depth || command.count("--learning-rate") > 0;
+  if (options.family.empty() && !shaped) return std::nullopt;
+  for (const char* name : {"--metric", "--folds", "--repeats", "--max-bytes", "--max-us", "--report"}) {
+    if (command.count(name) == 0) continue;
+    throw Exit{kUsage, std::string(name) +
+                           " belongs to a comparison, and --candidate, --trees, --depth or "
+                           "--learning-rate ask for one model; leave one of them out"};
   }
-  json["model"] = report.options->model;
-  json["model_bytes"] = report.model_bytes;
-  json["trees"] = report.trees;
-  json["nodes"] = report.nodes;
-  json["train_seconds"] = report.train_seconds;
-  json["latency_us"] = report.latency_us;
-  json["exact_rows"] = report.compared_rows;
-  json["next"] = next_command(*report.options);
-  return json;
+  if (options.family == "constant") return fit::Candidate{fit::Family::kConstant};
+  if (options.family == "tree") return fit::Candidate{fit::Family::kTree, 1, options.depth.value_or(5)};
+  if (options.family == "forest")
+    return fit::Candidate{fit::Family::kForest, options.trees.value_or(40), options.depth.value_or(8)};
+  return fit::Candidate{fit::Family::kBoosting, options.trees.value_or(50), options.depth.value_or(6),
+                        options.learning_rate};
 }
 
 }  // namespace
 
 void add_fit(CLI::App& app) {
   auto options = std::make_shared<FitOptions>();
-  CLI::App* command = app.add_subcommand("fit", "Train a model on a CSV file and write a model package");
+  CLI::App* command =
+      app.add_subcommand("fit", "Find the simplest model for a CSV file, train it and write a model package");
   command->add_option("data", options->data, "CSV file; the first row names the columns")->required();
   command->add_option("--target", options->columns.target, "column to learn")->required();
   command->add_option("-o,--model", options->model, "package to write (.wbm)")->required()->check(an_output_file());
@@ -298,15 +194,14 @@ void add_fit(CLI::App& app) {
       ->capture_default_str();
   command->add_option("--drop", options->columns.drop, "columns that are not features")->delimiter(',');
   command->add_option("--weight", options->columns.weight, "column of sample weights, e.g. 1 / inclusion probability");
-  command->add_option("--trees", options->train.trees, "boosting rounds; with k classes each adds k trees")
-      ->check(CLI::Range(1, 5'000))
-      ->capture_default_str();
-  command->add_option("--depth", options->train.depth, "levels of splits in a tree")
-      ->check(CLI::Range(1, 14))
-      ->capture_default_str();
-  command->add_option("--learning-rate", options->train.learning_rate, "how far each round goes")
-      ->check(CLI::Range(0.0001, 1.0))
-      ->capture_default_str();
+  command->add_option("--group", options->columns.group, "column whose equal cells stay together, e.g. the machine");
+  command->add_option("--time", options->columns.time, "column of numbers: judge on what came later")
+      ->excludes(command->get_option("--group"));
+  command->add_flag("--balanced", options->columns.balanced, "every class weighs the same, however rare");
+  command->add_option("--allow-id", options->columns.allow_id, "columns that look like row numbers and are features")
+      ->delimiter(',');
+  add_candidate_options(*command, *options);
+  add_compare_options(*command, *options);
   command->add_option("--holdout", options->holdout, "share of rows kept back to judge the model")
       ->check(CLI::Range(0.01, 0.9))
       ->capture_default_str();
@@ -316,11 +211,13 @@ void add_fit(CLI::App& app) {
       ->check(CLI::Range(1, 256))
       ->capture_default_str();
   add_output_option(*command, options->output);
-  command->callback([options] {
+  command->callback([options, command] {
     options->columns.task = options->task == "classification" ? Task::kClassification
                             : options->task == "regression"   ? Task::kRegression
                                                               : Task::kAuto;
-    const FitReport report = fit(*options);
+    options->only = wanted_candidate(*command, *options);
+    options->compare.metric = wanted_metric(options->metric);
+    const FitReport report = run_fit(*options);
     if (!print_structured(options->output, to_json(report))) print_table(report);
   });
 }

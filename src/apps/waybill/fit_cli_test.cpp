@@ -145,6 +145,65 @@ TEST_F(FitCli, BadInputLeavesNoModelBehind) {
   EXPECT_NE(garbage.message.find("not a model package"), std::string::npos);
 }
 
+TEST_F(FitCli, ComparesTakesTheSmallestThatIsGoodEnoughAndWritesAPage) {
+  const std::vector<std::string> command = {"fit",    path("data.csv"), "--target",  "kind",
+                                            "--drop", "unit",           "--repeats", "1"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), command.begin(), command.end());
+    return run(more);
+  };
+  const Outcome outcome = with({"-o", path("c.wbm"), "--output", "json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.message;
+  const auto json = nlohmann::json::parse(outcome.out);
+  const auto& candidates = json.at("comparison").at("candidates");
+  ASSERT_GE(candidates.size(), 8U);
+  nlohmann::json best, chosen;
+  size_t smallest = SIZE_MAX;
+  for (const auto& one : candidates) {
+    if (one.at("best")) best = one;
+    if (one.at("chosen")) chosen = one;
+  }
+  const double limit = best.at("score").get<double>() - best.at("standard_error").get<double>();
+  for (const auto& one : candidates)
+    if (one.at("score").get<double>() >= limit) smallest = std::min(smallest, one.at("package_bytes").get<size_t>());
+  EXPECT_EQ(chosen.at("package_bytes").get<size_t>(), smallest);
+  EXPECT_EQ(json.at("candidate"), chosen.at("candidate"));
+  EXPECT_GT(chosen.at("score").get<double>(), 0.9);
+  EXPECT_LT(candidates[0].at("score").get<double>(), 0.4);  // always the same
+  EXPECT_NE(read_file(path("c.html"), 1 << 20)->find("score against size"), std::string::npos);
+  const engine::Model model = std::move(engine::Model::load(*read_file(path("c.wbm"), 1 << 20))).value();
+  EXPECT_TRUE(model.verify_self_test().ok());
+  EXPECT_NEAR(static_cast<double>(model.bytes().size()), static_cast<double>(smallest), 300);  // its notes come on top
+
+  ASSERT_EQ(with({"-o", path("d.wbm")}).code, 0);
+  EXPECT_EQ(*read_file(path("c.wbm"), 1 << 20), *read_file(path("d.wbm"), 1 << 20));  // the seed decides
+
+  const std::string room = std::to_string(smallest - 1);
+  const Outcome tight = with({"-o", path("t.wbm"), "--max-bytes", room, "--output", "json"});
+  ASSERT_EQ(tight.code, 0) << tight.message;
+  for (const auto& one : nlohmann::json::parse(tight.out).at("comparison").at("candidates"))
+    EXPECT_EQ(one.contains("excluded"), one.at("package_bytes").get<size_t>() >= smallest) << one;
+  const Outcome none = with({"-o", path("n.wbm"), "--max-bytes", "10"});
+  EXPECT_EQ(none.code, kFailed);
+  EXPECT_NE(none.message.find("the smallest is 'always the same'"), std::string::npos) << none.message;
+  EXPECT_FALSE(fs::exists(path("n.wbm")));
+}
+
+TEST_F(FitCli, OneFamilyAloneComparesNothing) {
+  const Outcome tree =
+      run({"fit", path("data.csv"), "--target", "kind", "--drop", "unit", "--candidate", "tree", "-o", path("t.wbm")});
+  ASSERT_EQ(tree.code, 0) << tree.message;
+  EXPECT_EQ(tree.out.find("± "), std::string::npos) << tree.out;
+  EXPECT_EQ(std::move(engine::Model::load(*read_file(path("t.wbm"), 1 << 20))).value().trees_count(), 1U);
+  const Outcome both = fit("b.wbm", {"--max-bytes", "10000"});
+  EXPECT_EQ(both.code, kUsage);
+  EXPECT_NE(both.message.find("--max-bytes belongs to a comparison"), std::string::npos) << both.message;
+  const Outcome metric =
+      run({"fit", path("data.csv"), "--target", "kind", "--drop", "unit", "--metric", "rmse", "-o", path("m.wbm")});
+  EXPECT_EQ(metric.code, kFailed);
+  EXPECT_NE(metric.message.find("'rmse' is for quantities"), std::string::npos) << metric.message;
+}
+
 TEST_F(FitCli, RegressionBinaryAndWeights) {
   const Outcome values =
       run({"fit", path("data.csv"), "--target", "y", "--drop", "unit,kind", "-o", path("r.wbm"), "--trees", "5"});

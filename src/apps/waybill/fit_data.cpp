@@ -7,7 +7,6 @@
 #include <map>
 
 #include "base/bytes.h"
-#include "base/prng.h"
 #include "base/utf8.h"
 
 namespace wb::cli {
@@ -129,9 +128,73 @@ Status set_features(const CsvTable& table, const std::vector<bool>& taken, Datas
   return ok_status();
 }
 
-// Fisher and Yates, with our own Prng: std::shuffle differs between libraries.
-void shuffle(std::vector<size_t>& values, Prng& prng) {
-  for (size_t i = values.size(); i > 1; --i) std::swap(values[i - 1], values[prng.below(i)]);
+void set_groups(const CsvTable& table, size_t column, Dataset& data) {
+  std::map<std::string_view, uint32_t> groups;
+  for (size_t row = 0; row < table.rows_count(); ++row) {
+    const auto [group, is_new] = groups.emplace(table.cell(row, column), static_cast<uint32_t>(groups.size()));
+    data.groups.push_back(group->second);
+  }
+}
+
+Status set_times(const CsvTable& table, size_t column, Dataset& data) {
+  for (size_t row = 0; row < table.rows_count(); ++row) {
+    const auto time = parse_double(trim(table.cell(row, column)));
+    if (!time || std::isnan(*time)) {
+      return fail(Code::kInvalid, table.place(row, column), ": '", valid_text(table.cell(row, column), 40),
+                  "' is no time; --time takes a column of numbers that grow, such as seconds since 1970");
+    }
+    data.times.push_back(*time);
+  }
+  return ok_status();
+}
+
+// Weights with which every class weighs as much as any other, and the mean row 1; on top of given ones.
+Status balance(Dataset& data) {
+  if (data.labels.empty()) return fail(Code::kInvalid, "--balanced is for classes, and the target is a quantity");
+  std::vector<double> sums(data.classes_count(), 0.0);
+  double all = 0;
+  for (size_t row = 0; row < data.rows_count(); ++row) {
+    sums[static_cast<size_t>(data.targets[row])] += data.weight(row);
+    all += data.weight(row);
+  }
+  std::vector<float> weights;
+  for (size_t row = 0; row < data.rows_count(); ++row) {
+    const double share = sums[static_cast<size_t>(data.targets[row])] * static_cast<double>(sums.size());
+    weights.push_back(static_cast<float>(data.weight(row) * all / share));
+  }
+  data.weights = std::move(weights);
+  return ok_status();
+}
+
+bool names_rows(std::string name) {
+  for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  for (const std::string_view word :
+       {"id", "index", "idx", "row", "nr", "no", "number", "key", "serial", "uuid", "time", "timestamp", "date"}) {
+    if (!name.ends_with(word)) continue;
+    const size_t before = name.size() - word.size();
+    if (before == 0 || name[before - 1] == '_' || name[before - 1] == '-' || name[before - 1] == ' ') return true;
+  }
+  return name.empty() || name.starts_with("unnamed");  // what pandas calls an index that was saved
+}
+
+// A column that only says which row it is lets a model learn the rows by heart: it is splendid here and useless on a
+// node. Such a column is named so, and holds whole numbers that are all different.
+Status refuse_row_numbers(const CsvTable& table, const std::vector<std::string>& allowed, const Dataset& data) {
+  for (size_t feature = 0; feature < data.features.size(); ++feature) {
+    const std::string& name = data.features[feature];
+    if (!names_rows(name) || std::find(allowed.begin(), allowed.end(), name) != allowed.end()) continue;
+    std::vector<float> values;
+    for (size_t row = 0; row < data.rows_count(); ++row) values.push_back(data.row(row)[feature]);
+    const auto whole = [](float value) { return value == std::floor(value); };  // NaN is not
+    if (!std::all_of(values.begin(), values.end(), whole)) continue;
+    std::sort(values.begin(), values.end());
+    if (std::adjacent_find(values.begin(), values.end()) != values.end()) continue;
+    return fail(Code::kInvalid, table.name(), ": the column '", name,
+                "' only numbers the rows (whole, all different): a model would learn rows by heart. Leave it out with "
+                "--drop ",
+                name, ", or keep it with --allow-id ", name);
+  }
+  return ok_status();
 }
 
 void judge_classes(const std::vector<float>& probs, const Dataset& held_out, Quality& quality) {
@@ -195,56 +258,32 @@ Result<Dataset> make_dataset(const CsvTable& table, const DataOptions& options) 
   std::vector<bool> taken(table.header().size(), false);
   WB_TRY(const size_t target, find_column(table, options.target, "--target"));
   taken[target] = true;
+  // A column with a task of its own is no feature.
+  const auto take = [&](const std::string& name, const std::string& option) -> Result<size_t> {
+    WB_TRY(const size_t column, find_column(table, name, option));
+    if (column == target) return fail(Code::kInvalid, "'", name, "' is both --target and ", option);
+    taken[column] = true;
+    return column;
+  };
   Dataset data;
-  for (const std::string& name : options.drop) {
-    WB_TRY(const size_t column, find_column(table, name, "--drop"));
-    if (column == target) return fail(Code::kInvalid, "'", name, "' is both --target and --drop");
-    taken[column] = true;
-  }
+  for (const std::string& name : options.drop) WB_CHECK(take(name, "--drop"));
   if (!options.weight.empty()) {
-    WB_TRY(const size_t column, find_column(table, options.weight, "--weight"));
-    if (column == target) return fail(Code::kInvalid, "'", options.weight, "' is both --target and --weight");
-    taken[column] = true;
+    WB_TRY(const size_t column, take(options.weight, "--weight"));
     WB_CHECK(set_weights(table, column, data));
   }
+  if (!options.group.empty()) {
+    WB_TRY(const size_t column, take(options.group, "--group"));
+    set_groups(table, column, data);
+  }
+  if (!options.time.empty()) {
+    WB_TRY(const size_t column, take(options.time, "--time"));
+    WB_CHECK(set_times(table, column, data));
+  }
   WB_CHECK(set_target(table, target, options.task, data));
+  if (options.balanced) WB_CHECK(balance(data));
   WB_CHECK(set_features(table, taken, data));
+  WB_CHECK(refuse_row_numbers(table, options.allow_id, data));
   return data;
-}
-
-Dataset Dataset::subset(const std::vector<size_t>& indices) const {
-  Dataset part;
-  part.objective = objective;
-  part.features = features;
-  part.labels = labels;
-  part.has_missing = has_missing;
-  part.rows.reserve(indices.size() * features.size());
-  for (const size_t i : indices) {
-    const std::span<const float> values = row(i);
-    part.rows.insert(part.rows.end(), values.begin(), values.end());
-    part.targets.push_back(targets[i]);
-    if (!weights.empty()) part.weights.push_back(weights[i]);
-  }
-  return part;
-}
-
-Split split_rows(const Dataset& data, double held_out_fraction, uint64_t seed) {
-  std::vector<std::vector<size_t>> groups(std::max<size_t>(data.labels.size(), 1));
-  for (size_t row = 0; row < data.rows_count(); ++row) {
-    groups[data.labels.empty() ? 0 : static_cast<size_t>(data.targets[row])].push_back(row);
-  }
-  Prng prng(seed);
-  Split split;
-  for (std::vector<size_t>& group : groups) {
-    shuffle(group, prng);
-    const auto wanted = static_cast<size_t>(std::llround(static_cast<double>(group.size()) * held_out_fraction));
-    const size_t count = group.empty() ? 0 : std::min(std::max<size_t>(wanted, 1), group.size() - 1);
-    split.held_out.insert(split.held_out.end(), group.begin(), group.begin() + static_cast<ptrdiff_t>(count));
-    split.train.insert(split.train.end(), group.begin() + static_cast<ptrdiff_t>(count), group.end());
-  }
-  std::sort(split.train.begin(), split.train.end());
-  std::sort(split.held_out.begin(), split.held_out.end());
-  return split;
 }
 
 Quality judge(const engine::Model& model, const Dataset& held_out) {

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "apps/waybill/booster.h"
 #include "apps/waybill/csv.h"
+#include "fit/fit.h"
 
 namespace wb::cli {
 
@@ -17,37 +17,20 @@ enum class Task : uint8_t { kAuto, kClassification, kRegression };
 
 struct DataOptions {
   std::string target;
-  std::string weight = {};             // column of sample weights, "" = none
-  std::vector<std::string> drop = {};  // columns that are not features
+  std::string weight = {};                 // column of sample weights, "" = none
+  std::string group = {};                  // column whose equal cells are never parted, "" = none
+  std::string time = {};                   // column of numbers: only the past may be learnt from, "" = none
+  std::vector<std::string> drop = {};      // columns that are not features
+  std::vector<std::string> allow_id = {};  // columns that look like row numbers and are features all the same
+  bool balanced = false;                   // every class weighs the same
   Task task = Task::kAuto;
 };
 
-struct Dataset {
-  static constexpr size_t kRowsMin = 20;
-  static constexpr size_t kAutoClassesMax = 32;  // a whole-number target with more values is taken for a quantity
+using fit::Dataset;
 
-  engine::Objective objective = engine::Objective::kSoftprob;
-  std::vector<std::string> features;
-  std::vector<std::string> labels;
-  std::vector<float> rows;     // f32[n, features], NaN = missing
-  std::vector<float> targets;  // class index, or the value for regression
-  std::vector<float> weights;  // empty, or > 0 one per row
-  bool has_missing = false;
-
-  size_t rows_count() const { return targets.size(); }
-  std::span<const float> row(size_t i) const { return std::span(rows).subspan(i * features.size(), features.size()); }
-  Dataset subset(const std::vector<size_t>& indices) const;
-};
-
+// Refuses, with row and column and what to do: a target that is always the same, features that are no numbers or that
+// only number the rows, too few rows.
 Result<Dataset> make_dataset(const CsvTable& table, const DataOptions& options);
-
-// The same seed gives the same split. For classes the fraction is held within each class; a class with one row trains
-// only.
-struct Split {
-  std::vector<size_t> train;     // ascending
-  std::vector<size_t> held_out;  // ascending
-};
-Split split_rows(const Dataset& data, double held_out_fraction, uint64_t seed);
 
 struct ClassScore {
   std::string label;

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <set>
 
 namespace wb::cli {
 namespace {
@@ -62,21 +61,38 @@ TEST(FitData, RefusalsSayWhatToDo) {
   EXPECT_NE(refusal(hole, {.target = "y"}).find("row 6, column 'y': the target is missing"), std::string::npos);
 }
 
-TEST(FitData, SplitIsStratifiedSeededAndComplete) {
-  const CsvTable table = table_of(
-      "x,y", [](int i) { return std::to_string(i) + (i == 0   ? ",rare"
-                                                     : i < 11 ? ",some"
-                                                              : ",many"); }, 111);
-  const Dataset data = *make_dataset(table, {.target = "y"});
-  const Split split = split_rows(data, 0.2, 1);
-  std::set<size_t> all(split.train.begin(), split.train.end());
-  all.insert(split.held_out.begin(), split.held_out.end());
-  EXPECT_EQ(all.size(), 111U);
-  EXPECT_EQ(split.train.size() + split.held_out.size(), 111U);
-  EXPECT_EQ(split.held_out.size(), 22U);  // 0 of 1, 2 of 10, 20 of 100
-  EXPECT_EQ(split.train[0], 0U);          // the only row of its class trains
-  EXPECT_EQ(split_rows(data, 0.2, 1).held_out, split.held_out);
-  EXPECT_NE(split_rows(data, 0.2, 2).held_out, split.held_out);
+TEST(FitData, AColumnThatNumbersTheRowsIsRefusedUnlessAllowed) {
+  const CsvTable table = table_of("Row ID,x,y", [](int i) {
+    return std::to_string(1000 + i * 7 % 40) + "," + std::to_string(i) + (i < 10 ? ",on" : ",off");
+  });
+  EXPECT_EQ(
+      refusal(table, {.target = "y"}),
+      "x.csv: the column 'Row ID' only numbers the rows (whole, all different): a model would learn rows by heart. "
+      "Leave it out with --drop Row ID, or keep it with --allow-id Row ID");
+  EXPECT_EQ(refusal(table, {.target = "y", .allow_id = {"Row ID"}}), "");
+  EXPECT_EQ(refusal(table, {.target = "y", .drop = {"Row ID"}}), "");
+  const CsvTable repeats = table_of("id,y", [](int i) { return std::to_string(i / 2) + (i < 10 ? ",on" : ",off"); });
+  EXPECT_EQ(refusal(repeats, {.target = "y"}), "");
+  const CsvTable humid = table_of("humid,y", [](int i) { return std::to_string(i) + (i < 10 ? ",on" : ",off"); });
+  EXPECT_EQ(refusal(humid, {.target = "y"}), "");
+}
+
+TEST(FitData, GroupsTimesAndBalance) {
+  const CsvTable table = table_of("x,unit,at,y", [](int i) {
+    return std::to_string(i % 9) + (i % 2 == 0 ? ",a," : ",b,") + std::to_string(100 - i) + (i < 10 ? ",on" : ",off");
+  });
+  const Dataset data = *make_dataset(table, {.target = "y", .group = "unit", .time = "at", .balanced = true});
+  EXPECT_EQ(data.features, std::vector<std::string>{"x"});
+  EXPECT_EQ(data.groups[2], data.groups[0]);
+  EXPECT_NE(data.groups[1], data.groups[0]);
+  EXPECT_EQ(data.times[3], 97);
+  EXPECT_FLOAT_EQ(data.weights[0] * 10, data.weights[39] * 30);
+  EXPECT_FLOAT_EQ(data.weights[0], 2);
+  EXPECT_NE(refusal(table, {.target = "y", .time = "unit"}).find("row 1, column 'unit': 'a' is no time"),
+            std::string::npos);
+  EXPECT_NE(refusal(table, {.target = "x", .drop = {"unit", "y"}, .balanced = true, .task = Task::kRegression})
+                .find("--balanced is for classes"),
+            std::string::npos);
 }
 
 // One tree that answers "low" below 10 and "high" from there on.

@@ -1,0 +1,40 @@
+#include "apps/waybill/fit_train.h"
+
+namespace wb::cli {
+namespace {
+
+Result<Trained> boost(const fit::Candidate& candidate, const fit::Dataset& data, const TrainSettings& settings,
+                      const std::function<void(int, int)>& progress) {
+  TrainOptions options;
+  options.objective = data.objective;
+  options.classes = data.labels.size();
+  options.trees = static_cast<int>(candidate.trees);
+  options.depth = static_cast<int>(candidate.depth);
+  options.learning_rate = candidate.learning_rate;
+  options.seed = settings.seed;
+  options.threads = settings.threads;
+  if (data.labels.empty()) options.base_score = static_cast<float>(fit::constant(data).base_margins[0]);
+  WB_TRY(Booster booster,
+         Booster::train({data.rows, data.features.size(), data.targets, data.weights}, options, progress));
+  WB_TRY(engine::PlainModel plain, booster.trees());
+  plain.features = data.features;
+  plain.labels = data.labels;
+  plain.reference_scores.label_counts.assign(data.labels.size(), 0);
+  return Trained{std::move(plain), std::move(booster)};
+}
+
+}  // namespace
+
+Result<Trained> train(const fit::Candidate& candidate, const fit::Dataset& data, const TrainSettings& settings,
+                      const std::function<void(int, int)>& progress) {
+  switch (candidate.family) {
+    case fit::Family::kConstant: return Trained{fit::constant(data), std::nullopt};
+    case fit::Family::kBoosting: return boost(candidate, data, settings, progress);
+    case fit::Family::kTree:
+    case fit::Family::kForest: break;
+  }
+  return Trained{fit::grow(data, {.trees = candidate.trees, .depth = candidate.depth, .seed = settings.seed}),
+                 std::nullopt};
+}
+
+}  // namespace wb::cli

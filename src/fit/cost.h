@@ -1,0 +1,30 @@
+#pragma once
+// What a row costs on other machines, estimated: nobody has one of each on the desk.
+//
+// A row asks each tree one question a level until it meets a leaf; how many that are in the mean is counted on the
+// data. Cycles for a question and for a tree are those of the scalar walker of the C export, compiled for size; they
+// are constants here, so that the same model gives the same estimate everywhere. Caches, flash wait states and the rest
+// of a program are not in them: read them as "about", within a factor of two.
+
+#include <string_view>
+
+#include "fit/dataset.h"
+
+namespace wb::fit {
+
+struct Machine {
+  std::string_view name;
+  double mhz;
+  double cycles_a_question;
+  double cycles_a_tree;  // to begin one and to add its leaf, for each output it adds to
+  double cycles_a_row;
+};
+inline constexpr Machine kCortexM4{"Cortex-M4, 168 MHz", 168, 16, 22, 60};
+inline constexpr Machine kCortexA53{"Cortex-A53, 1.2 GHz", 1'200, 9, 14, 60};
+
+// Questions asked of a mean row, over all trees, on at most 1,000 rows spread over the data. For models of trees that
+// compare f32 and prepare no rows, which are those that fit makes.
+double questions_a_row(const engine::PlainModel& model, const Dataset& data);
+double estimated_us(const Machine& machine, const engine::PlainModel& model, double questions);
+
+}  // namespace wb::fit

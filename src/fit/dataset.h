@@ -1,0 +1,34 @@
+#pragma once
+// What there is to learn from: numbers in rows, one target each, and what says which rows belong together.
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/engine.h"
+
+namespace wb::fit {
+
+struct Dataset {
+  static constexpr size_t kRowsMin = 20;
+  static constexpr size_t kAutoClassesMax = 32;  // a whole-number target with more values is taken for a quantity
+
+  engine::Objective objective = engine::Objective::kSoftprob;  // kLogistic for two labels, kRegression for none
+  std::vector<std::string> features;
+  std::vector<std::string> labels;
+  std::vector<float> rows;       // f32[n, features], row-major, NaN = missing
+  std::vector<float> targets;    // f32[n]: class index, or the value for regression
+  std::vector<float> weights;    // empty, or f32[n] > 0
+  std::vector<uint32_t> groups;  // empty, or u32[n]: rows of one group are never parted
+  std::vector<double> times;     // empty, or f64[n]: only the past may be learnt from
+  bool has_missing = false;
+
+  size_t rows_count() const { return targets.size(); }
+  size_t classes_count() const { return labels.size(); }
+  std::span<const float> row(size_t i) const { return std::span(rows).subspan(i * features.size(), features.size()); }
+  double weight(size_t i) const { return weights.empty() ? 1.0 : static_cast<double>(weights[i]); }
+  Dataset subset(const std::vector<size_t>& indices) const;
+};
+
+}  // namespace wb::fit
