@@ -10,5 +10,7 @@ namespace wb::imports {
 Result<engine::PlainModel> read_xgboost_json(std::string_view bytes, const Options& options);
 Result<engine::PlainModel> read_xgboost_ubjson(std::string_view bytes, const Options& options);
 Result<engine::PlainModel> read_lightgbm(std::string_view bytes, const Options& options);
+Result<engine::PlainModel> read_catboost(std::string_view bytes, const Options& options);
+Result<engine::PlainModel> read_onnx(std::string_view bytes, const Options& options);
 
 }  // namespace wb::imports

@@ -6,6 +6,7 @@
 #include "base/bytes.h"
 #include "base/utf8.h"
 #include "import/formats.h"
+#include "import/onnx_proto.h"
 
 namespace wb::imports {
 namespace {
@@ -24,6 +25,10 @@ bool is_ubjson(std::string_view bytes) {
 }
 bool is_lightgbm(std::string_view bytes) { return bytes.starts_with("tree\n") || bytes.starts_with("tree\r\n"); }
 
+bool is_catboost_json(std::string_view bytes) {
+  return is_json_object(bytes) && json_has_key(bytes, "features_info") && json_has_key(bytes, "model_info");
+}
+
 struct Reader {
   Format format;
   std::string_view name;
@@ -35,6 +40,8 @@ constexpr Reader kReaders[] = {
     {Format::kXgboostJson, "xgboost-json", "XGBoost's JSON", is_xgboost_json, read_xgboost_json},
     {Format::kXgboostUbjson, "xgboost-ubjson", "XGBoost's UBJSON", is_ubjson, read_xgboost_ubjson},
     {Format::kLightgbmText, "lightgbm", "LightGBM's text", is_lightgbm, read_lightgbm},
+    {Format::kCatboostJson, "catboost-json", "CatBoost's JSON", is_catboost_json, read_catboost},
+    {Format::kOnnx, "onnx", "ONNX", onnx::looks_like_model, read_onnx},
 };
 
 // What is not read, but known, with what to do instead.

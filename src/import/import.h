@@ -27,7 +27,7 @@ inline constexpr size_t kValuesMax = 2'000'000;  // JSON values that are not in 
 inline constexpr size_t kNumbersMax = 64U << 20;
 }  // namespace limits
 
-enum class Format : uint8_t { kXgboostJson, kXgboostUbjson, kLightgbmText };
+enum class Format : uint8_t { kXgboostJson, kXgboostUbjson, kLightgbmText, kCatboostJson, kOnnx };
 
 struct Options {
   std::optional<Format> format = {};  // none: recognised by content

@@ -1,0 +1,140 @@
+// ONNX files made by hand. That the answers are onnxruntime's is for tests/interop.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "engine/engine.h"
+#include "import/import.h"
+#include "import/test_files.h"
+#include "import/test_onnx.h"
+
+namespace wb::imports {
+namespace {
+
+using testing::onnx_classes;
+using testing::onnx_model;
+using testing::onnx_trees;
+using testing::Operator;
+
+const double kNan = std::nan("");
+
+Operator regression(std::string_view mode = "BRANCH_LEQ", std::string_view from = "x") {
+  return onnx_trees(mode, from).whole("n_targets", 1);
+}
+std::vector<double> margins_of(std::string_view file, std::vector<double> row) {
+  const auto imported = import_model(file);
+  EXPECT_TRUE(imported.ok()) << imported.error().text;
+  if (!imported.ok()) return {kNan};
+  const auto model = engine::Model::load(*engine::pack(*imported));
+  std::vector<double> margins(model->outputs_count());
+  model->predict_margins(row, 1, margins);
+  return margins;
+}
+double margin_of(std::string_view file, std::vector<double> row) { return margins_of(file, std::move(row))[0]; }
+void expect_refused(std::string_view file, std::string_view why) {
+  const auto imported = import_model(file);
+  const std::string error = imported.ok() ? "nothing" : imported.error().text;
+  EXPECT_NE(error.find(why), std::string::npos) << error;
+}
+
+TEST(ImportOnnx, EachModeOnItsThresholdAndMissing) {
+  struct Case {
+    std::string_view mode;
+    bool below, on, above;  // whether the true side is taken
+  };
+  for (const Case& c : {Case{"BRANCH_LEQ", true, true, false}, Case{"BRANCH_LT", true, false, false},
+                        Case{"BRANCH_GTE", false, true, true}, Case{"BRANCH_GT", false, false, true}}) {
+    const std::string file = onnx_model({regression(c.mode)});
+    const auto expected = [](bool yes) { return yes ? 2.25 : 4.25; };
+    EXPECT_EQ(margin_of(file, {std::nextafter(0.5F, 0.0F), 1}), expected(c.below)) << c.mode;
+    EXPECT_EQ(margin_of(file, {0.5, 1}), expected(c.on)) << c.mode;
+    EXPECT_EQ(margin_of(file, {std::nextafter(0.5F, 1.0F), 1}), expected(c.above)) << c.mode;
+    EXPECT_EQ(margin_of(file, {kNan, 1}), 2.25) << c.mode;
+    EXPECT_EQ(margin_of(onnx_model({regression(c.mode)}, 2, 11), {0.5, 1}), expected(c.on)) << c.mode;
+  }
+  EXPECT_EQ(margin_of(onnx_model({regression()}), {1, kNan}), 4.25);  // does not track true
+  EXPECT_EQ(margin_of(onnx_model({testing::onnx_trees_5()}), {kNan, 1}), 2);
+  EXPECT_EQ(margin_of(onnx_model({testing::onnx_trees_5()}), {1, 0}), -1);
+}
+
+TEST(ImportOnnx, AveragesAndBaseValues) {
+  EXPECT_EQ(
+      margin_of(onnx_model({regression().text("aggregate_function", "AVERAGE").reals("base_values", {8})}), {0, 0}),
+      9.125);
+  expect_refused(onnx_model({regression().text("aggregate_function", "MAX")}), "takes the MAX of its trees");
+  expect_refused(onnx_model({regression().text("post_transform", "LOGISTIC")}), "has a post_transform");
+  expect_refused(onnx_model({regression().reals("base_values", {1, 2})}), "2 base values for 1 outputs");
+}
+
+TEST(ImportOnnx, Classes) {
+  const auto model = import_model(onnx_model({onnx_classes()}));
+  ASSERT_TRUE(model.ok()) << model.error().text;
+  EXPECT_EQ(model->labels, (std::vector<std::string>{"a", "b", "c"}));
+  EXPECT_EQ(model->objective, engine::Objective::kSoftprob);
+  EXPECT_EQ(model->compare, engine::Compare::kF32Less);  // all conditions exclude their threshold
+  EXPECT_EQ(margins_of(onnx_model({onnx_classes()}), {0, 0.5}), (std::vector<double>{0.25, 0.25, 0.5}));
+  EXPECT_EQ(import_model(onnx_model({onnx_classes("NONE")}))->objective, engine::Objective::kVotes);
+  EXPECT_EQ(import_model(onnx_model({onnx_classes("LOGISTIC")}))->objective, engine::Objective::kIndependent);
+  expect_refused(onnx_model({onnx_classes("PROBIT")}), "post_transform PROBIT");
+  const Operator names = Operator("ZipMap", {"y"}, {"z"}).texts("classlabels_strings", {"a", "b", "c"});
+  EXPECT_TRUE(import_model(onnx_model({onnx_classes(), names})).ok());
+  const Operator others = Operator("ZipMap", {"y"}, {"z"}).texts("classlabels_strings", {"a", "c", "b"});
+  expect_refused(onnx_model({onnx_classes(), others}), "names the classes otherwise");
+}
+
+TEST(ImportOnnx, StepsBeforeTheTrees) {
+  const Operator imputed =
+      Operator("Imputer", {"x"}, {"i"}).reals("imputed_value_floats", {9}).real("replaced_value_float", NAN);
+  const Operator scaled = Operator("Scaler", {"i"}, {"s"}).reals("offset", {1, 2}).reals("scale", {0.5F, 4});
+  const std::string file = onnx_model({imputed, scaled, regression("BRANCH_LEQ", "s")});
+  EXPECT_EQ(margin_of(file, {2, 0}), 2.25);  // (2 - 1) / 2
+  EXPECT_EQ(margin_of(file, {2.25, 2}), -0.75);
+  EXPECT_EQ(margin_of(file, {kNan, kNan}), 4.25);  // 9 → 4 and 28
+  expect_refused(onnx_model({scaled}), "'i', which no operator before it gives");
+}
+
+TEST(ImportOnnx, OneHotOfWholeNumbers) {
+  const Operator sides = Operator("OneHotEncoder", {"x"}, {"o"}).wholes("cats_int64s", {3, 5}).whole("zeros", 1);
+  Operator shape("Constant", {}, {"shape"});
+  shape.tensor("value", 7, std::string(8, '\xff') + std::string("\x02\0\0\0\0\0\0\0", 8));
+  const Operator flat("Reshape", {"o", "shape"}, {"r"});
+  const std::string file = onnx_model({shape, sides, flat, regression("BRANCH_GT", "r")}, 1, 7);
+  EXPECT_EQ(margin_of(file, {3}), 2.25);
+  EXPECT_EQ(margin_of(file, {5}), 4.25);
+  EXPECT_EQ(margin_of(file, {4}), -0.75);
+  expect_refused(onnx_model({shape, sides, flat, regression("BRANCH_GT", "r")}, 1, 1),
+                 "cuts off the fractions of float");
+}
+
+TEST(ImportOnnx, OtherOperatorsAreRefusedByName) {
+  for (const std::string_view name : {"LinearRegressor", "SVMClassifier", "Normalizer", "Gemm", "Scan", "Nonsense"})
+    expect_refused(onnx_model({Operator(name, {"x"}, {"y"})}), std::string(name) + " 'n' (byte ");
+  expect_refused(onnx_model({Operator("Cast", {"x"}, {"c"}).whole("to", 7), regression("BRANCH_LT", "c")}),
+                 "turns float into int64, which cuts off fractions");
+  expect_refused(onnx_model({regression("BRANCH_EQ")}), "a node of mode 'BRANCH_EQ'");
+  expect_refused(onnx_model({regression(), Operator("Softmax", {"y"}, {"z"})}), "Softmax 'n'");
+  expect_refused(onnx_model({Operator("Identity", {"x"}, {"i"})}), "there is no ensemble of trees");
+  expect_refused(onnx_model({regression(), regression()}), "is a second predictor");
+}
+
+TEST(ImportOnnx, WrongFilesAreRefusedWithThePlace) {
+  const std::string file = onnx_model({regression()});
+  for (size_t size = 3; size < file.size(); ++size) {
+    const auto cut = import_model(std::string_view(file).substr(0, size));
+    EXPECT_FALSE(cut.ok() && size < file.size() - 17) << size;  // the last field is the version of the operators
+  }
+  expect_refused(file.substr(0, 60), "byte ");
+  expect_refused(onnx_model({onnx_trees().whole("n_targets", 0)}), "has 0 targets");
+  expect_refused(onnx_model({regression()}, 1), "splits on column 1 of 1");
+  expect_refused(onnx_model({regression()}, 2, 8), "takes texts");
+  expect_refused(onnx_model({regression()}, 0), "must have the shape [rows, n]");
+  Operator twice("TreeEnsemble", {"x"}, {"y"});  // a tree that leads back to its root
+  twice.wholes("nodes_featureids", {0}).tensor("nodes_splits", 1, testing::bytes_of({1}));
+  twice.tensor("nodes_modes", 2, std::string(1, '\0')).wholes("tree_roots", {0}).whole("n_targets", 1);
+  twice.wholes("nodes_truenodeids", {0}).wholes("nodes_trueleafs", {0}).wholes("nodes_falsenodeids", {0});
+  twice.wholes("nodes_falseleafs", {1}).wholes("leaf_targetids", {0}).tensor("leaf_weights", 1, testing::bytes_of({1}));
+  expect_refused(onnx_model({twice}), "leads back to itself");
+}
+
+}  // namespace
+}  // namespace wb::imports
