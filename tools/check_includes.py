@@ -56,7 +56,7 @@ IO_STANDARD = PURE_STANDARD | set(
 POSIX = re.compile(r"^(sys|netinet|arpa|net|linux)/[\w.]+$")
 POSIX_NAMES = set(
     """dirent.h dlfcn.h errno.h fcntl.h fnmatch.h glob.h grp.h ifaddrs.h limits.h malloc.h netdb.h poll.h pthread.h
-    pwd.h sched.h signal.h spawn.h stdio.h stdlib.h string.h syslog.h termios.h time.h unistd.h utime.h""".split()
+    pwd.h sched.h signal.h spawn.h stddef.h stdint.h stdio.h stdlib.h string.h syslog.h termios.h time.h unistd.h utime.h""".split()
 )
 
 

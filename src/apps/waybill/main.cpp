@@ -14,6 +14,7 @@ int main(int argc, char** argv) {
 #ifndef WB_ONLY_SIM  // the determinism gate builds only the simulator, under every compiler
   wb::cli::add_fit(app);
   wb::cli::add_predict(app);
+  wb::cli::add_model(app);
   wb::cli::add_release(app);
   wb::cli::add_pipeline(app);
   wb::cli::add_hub(app);
