@@ -39,7 +39,7 @@ class Graph {
   Status arithmetic(const Node& node, Columns columns);
   Status impute(const Node& node, Columns columns);
   Status encode(const Node& node, Columns columns);
-  Status one_hot(const Node& node, Columns columns);
+  Status one_hot(const Node& node, const Columns& columns);
   Status choose(const Node& node, const Columns& columns);
   Status concat(const Node& node);
   Status reshape(const Node& node, Columns columns);
@@ -283,7 +283,7 @@ Status Graph::encode(const Node& node, Columns columns) {
   return give(node, std::move(columns));
 }
 
-Status Graph::one_hot(const Node& node, Columns columns) {
+Status Graph::one_hot(const Node& node, const Columns& columns) {
   const Attribute* keys = node.find("cats_int64s");
   if (keys == nullptr || keys->wholes.empty() || keys->wholes.size() > engine::limits::kStepCategoriesMax)
     return refuse(node, "needs 1 to ", std::to_string(engine::limits::kStepCategoriesMax),
