@@ -39,6 +39,7 @@ TEST(Choose, LessMayBeBetterAndWhatIsExcludedIsNoMeasure) {
 
 Result<engine::PlainModel> train(const Candidate& candidate, const Dataset& data) {
   if (candidate.family == Family::kConstant) return constant(data);
+  if (candidate.family == Family::kLinear) return linear(data);
   return grow(data, {.trees = candidate.trees, .depth = candidate.depth});
 }
 

@@ -32,6 +32,7 @@ std::string Candidate::name() const {
   const std::string size = std::to_string(trees) + " × depth " + std::to_string(depth);
   switch (family) {
     case Family::kConstant: return "always the same";
+    case Family::kLinear: return "linear";
     case Family::kTree: return "tree, depth " + std::to_string(depth);
     case Family::kForest: return "forest, " + size;
     case Family::kBoosting: return "boosting, " + size;
@@ -41,6 +42,7 @@ std::string Candidate::name() const {
 
 std::vector<Candidate> ladder(const Dataset& data) {
   std::vector<Candidate> out{{Family::kConstant}};
+  if (linear_is_possible(data)) out.push_back({Family::kLinear});
   for (const size_t depth : {2, 3, 5, 8}) out.push_back({Family::kTree, 1, depth});
   if (data.features.size() > 1)
     for (const auto& [trees, depth] : {std::pair{10, 8}, std::pair{40, 12}})

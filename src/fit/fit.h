@@ -18,18 +18,19 @@
 #include "fit/cost.h"
 #include "fit/dataset.h"
 #include "fit/folds.h"
+#include "fit/linear.h"
 #include "fit/score.h"
 
 namespace wb::fit {
 
-enum class Family : uint8_t { kConstant, kTree, kForest, kBoosting };
+enum class Family : uint8_t { kConstant, kLinear, kTree, kForest, kBoosting };
 
 struct Candidate {
   Family family = Family::kConstant;
   size_t trees = 0;  // rounds of boosting: with k > 2 labels each grows k trees
   size_t depth = 0;
   double learning_rate = 0;
-  std::string name() const;  // "tree, depth 5", "forest, 40 × depth 8", …
+  std::string name() const;  // "linear", "tree, depth 5", "forest, 40 × depth 8", …
 };
 
 // From simple to complex.

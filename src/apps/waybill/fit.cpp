@@ -126,7 +126,7 @@ FitReport run_fit(const FitOptions& options) {
 
 void add_candidate_options(CLI::App& command, FitOptions& options) {
   command.add_option("--candidate", options.family, "train this family alone and compare nothing")
-      ->check(CLI::IsMember({"constant", "tree", "forest", "boosting"}));
+      ->check(CLI::IsMember({"constant", "linear", "tree", "forest", "boosting"}));
   command
       .add_option("--trees", options.trees,
                   "trees of a forest, or boosting rounds; with k > 2 classes each adds k trees")
@@ -173,6 +173,7 @@ std::optional<fit::Candidate> wanted_candidate(const CLI::App& command, const Fi
                            "--learning-rate ask for one model; leave one of them out"};
   }
   if (options.family == "constant") return fit::Candidate{fit::Family::kConstant};
+  if (options.family == "linear") return fit::Candidate{fit::Family::kLinear};
   if (options.family == "tree") return fit::Candidate{fit::Family::kTree, 1, options.depth.value_or(5)};
   if (options.family == "forest")
     return fit::Candidate{fit::Family::kForest, options.trees.value_or(40), options.depth.value_or(8)};

@@ -29,6 +29,11 @@ Result<Trained> train(const fit::Candidate& candidate, const fit::Dataset& data,
                       const std::function<void(int, int)>& progress) {
   switch (candidate.family) {
     case fit::Family::kConstant: return Trained{fit::constant(data), std::nullopt};
+    case fit::Family::kLinear:
+      if (!fit::linear_is_possible(data))
+        return fail(Code::kInvalid, "a linear model of ", std::to_string(data.rows_count()), " rows and ",
+                    std::to_string(data.features.size()), " features takes too long; leave features out with --drop");
+      return Trained{fit::linear(data), std::nullopt};
     case fit::Family::kBoosting: return boost(candidate, data, settings, progress);
     case fit::Family::kTree:
     case fit::Family::kForest: break;
