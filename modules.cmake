@@ -10,7 +10,7 @@
 wb_map(base            pure  USES                                                        THIRD openssl DOORS *)
 wb_map(record          pure  USES base)
 wb_map(wire            pure  USES base record                                            THIRD protobuf zstd DOORS limits.h labels.h)
-wb_map(engine          pure  USES base                                                        DOORS export_c.h)
+wb_map(engine          pure  USES base                                                        THIRD highway DOORS export_c.h)
 wb_map(import          pure  USES base engine)
 wb_map(fit             pure  USES base engine                                            DOORS dataset.h folds.h report.h)
 wb_map(edge/source     pure  USES base record                                            THIRD simdjson)

@@ -26,6 +26,7 @@ THIRD = {
     "yaml": ("yaml-cpp/",),
     "mosquitto": ("mosquitto.h", "mqtt_protocol.h"),
     "simdjson": ("simdjson.h",),
+    "highway": ("hwy/",),
     "muparser": ("muParserDLL.h", "muParser.h", "muParserDef.h"),
     "spdlog": ("spdlog/", "fmt/"),
     "cli11": ("CLI/",),

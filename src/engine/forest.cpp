@@ -7,22 +7,14 @@
 #include <tuple>
 #include <utility>
 
+#include "engine/walk.h"
+
 namespace wb::engine {
 namespace {
 
 // Bushy enough for a heap: its places are at most eight times the leaves that fill them.
 constexpr size_t kHeapDepthMax = 10;
 constexpr size_t kHeapSpread = 8;
-
-// Does `step` for 0 to 7, unrolled under every compiler and optimisation level.
-template <class Step, size_t... kIndex>
-inline void abreast_of(const Step& step, std::index_sequence<kIndex...>) {
-  (step(kIndex), ...);
-}
-template <class Step>
-inline void abreast(const Step& step) {
-  abreast_of(step, std::make_index_sequence<8>());
-}
 
 // In the precision of the sums, column after column.
 template <class Leaf, class Column>
@@ -37,11 +29,6 @@ void add_linear(const Linear& linear, std::span<const Column> columns, std::span
   }
 }
 
-inline size_t position_of(uint16_t node) { return node & 0xFFU; }
-inline uint32_t rank_of(uint16_t node) { return static_cast<uint32_t>(node) >> 8; }
-inline size_t position_of(uint32_t node) { return node & 0xFFFFU; }
-inline uint32_t rank_of(uint32_t node) { return node >> 16; }
-
 }  // namespace
 
 template <class Leaf>
@@ -50,6 +37,7 @@ class Trees<Leaf>::Builder {
   Builder(const RankedForest& ranked, const Ranker& ranker, Trees& out) : ranked_(ranked), ranker_(ranker), out_(out) {
     out_.small_ = ranker.positions_count() <= 256;
     out_.outputs_ = ranked.outputs;
+    out_.roots_.resize(ranked.outputs.size());
     measure();
     for (size_t first = 0; first < trees_.size(); first += kBatch)
       add_batch(first, std::min(kBatch, trees_.size() - first));
@@ -117,6 +105,7 @@ class Trees<Leaf>::Builder {
       group.trees[i] = order[last];
       group.nodes[i] = i < count ? nodes_end(heap) : group.nodes[last];
       group.leaves[i] = i < count ? static_cast<uint32_t>(out_.heap_leaves_.size()) : group.leaves[last];
+      if (i < count) out_.roots_[batch + order[i]] = Root{group.nodes[i], group.leaves[i], group.depth, heap};
       if (i < count && heap) add_heap(tree(i), group.depth);
       if (i < count && !heap) add_walk(tree(i));
     }
@@ -195,8 +184,8 @@ Trees<Leaf>::Trees(const RankedForest& ranked, const Ranker& ranker, size_t outp
 
 template <class Leaf>
 size_t Trees<Leaf>::memory_bytes() const {
-  return (outputs_.size() + batches_.size()) * 4 + groups_.size() * sizeof(Group) + heap_small_.size() * 2 +
-         heap_wide_.size() * 4 + (heap_leaves_.size() + values_.size()) * sizeof(Leaf) +
+  return (outputs_.size() + batches_.size()) * 4 + roots_.size() * sizeof(Root) + groups_.size() * sizeof(Group) +
+         heap_small_.size() * 2 + heap_wide_.size() * 4 + (heap_leaves_.size() + values_.size()) * sizeof(Leaf) +
          walk_.size() * sizeof(WalkNode);
 }
 
@@ -277,35 +266,74 @@ size_t Forest::memory_bytes() const {
          (f32 != nullptr ? f32->memory_bytes() : std::get_if<1>(&trees_)->memory_bytes());
 }
 
-template <class Leaf, class Column>
-void Forest::sum_up(const Trees<Leaf>& trees, std::span<const Column> columns, const uint8_t* ranks,
-                    std::span<double> margins) const {
+template <class Leaf>
+Leaf Forest::finished(Leaf sum, size_t output) const {
+  if (sum_.divisor) sum /= static_cast<Leaf>(*sum_.divisor);
+  if (sum_.factor) sum *= static_cast<Leaf>(*sum_.factor);
+  if (!sum_.offsets.empty()) sum += static_cast<Leaf>(sum_.offsets[output]);
+  return sum;
+}
+
+template <class Leaf, class Column, class Out>
+void Forest::predict_row(const Trees<Leaf>& trees, std::span<const Column> columns, Out* margins) const {
+  std::array<uint8_t, kPositionsMax + 1> ranks;  // 32 KiB of stack
+  ranker_.rank(kernels::RowsView<Column>{columns.data(), columns.size(), 1}, {ranks.data(), 1, 0});
+  ranks[ranker_.positions_count()] = 255;
   std::array<Leaf, limits::kOutputsMax> sums;
   const size_t outputs = base_margins_.size();
   for (size_t i = 0; i < outputs; ++i) sums[i] = static_cast<Leaf>(base_margins_[i]);
   if (linear_) add_linear(*linear_, columns, std::span(sums).first(outputs));
-  trees.add(ranks, sums.data());
+  trees.add(ranks.data(), sums.data());
+  for (size_t i = 0; i < outputs; ++i) margins[i] = static_cast<Out>(finished(sums[i], i));
+}
+
+template <class Leaf, class Column, class Out>
+void Forest::predict_block(const Trees<Leaf>& trees, kernels::RowsView<Column> rows, Out* margins) const {
+  constexpr size_t kRows = kernels::kRows;
+  const size_t outputs = base_margins_.size();
+  const size_t positions = ranker_.positions_count();
+  alignas(64) std::array<uint8_t, (kBlockPositionsMax + 1) * kRows> ranks;
+  std::array<Leaf, kBlockOutputsMax * kRows> sums;
+  if (rows.count < kRows) std::fill_n(ranks.begin(), positions * kRows, uint8_t{0});
+  ranker_.rank(rows, {ranks.data(), kRows, kernels::kBlockFlip});
+  std::fill_n(ranks.begin() + static_cast<ptrdiff_t>(positions * kRows), kRows, 255 ^ kernels::kBlockFlip);
   for (size_t i = 0; i < outputs; ++i) {
-    if (sum_.divisor) sums[i] /= static_cast<Leaf>(*sum_.divisor);
-    if (sum_.factor) sums[i] *= static_cast<Leaf>(*sum_.factor);
-    if (!sum_.offsets.empty()) sums[i] += static_cast<Leaf>(sum_.offsets[i]);
-    margins[i] = static_cast<double>(sums[i]);
+    std::fill_n(sums.begin() + static_cast<ptrdiff_t>(i * kRows), kRows, static_cast<Leaf>(base_margins_[i]));
+  }
+  for (size_t row = 0; linear_ && row < rows.count; ++row) {
+    std::array<Leaf, kBlockOutputsMax> of_row;
+    for (size_t i = 0; i < outputs; ++i) of_row[i] = sums[i * kRows + row];
+    add_linear(*linear_, std::span(rows.columns + row * rows.stride, rows.stride), std::span(of_row).first(outputs));
+    for (size_t i = 0; i < outputs; ++i) sums[i * kRows + row] = of_row[i];
+  }
+  trees.add_block(ranks.data(), rows.count, sums.data());
+  for (size_t row = 0; row < rows.count; ++row) {
+    for (size_t i = 0; i < outputs; ++i)
+      margins[row * outputs + i] = static_cast<Out>(finished(sums[i * kRows + row], i));
   }
 }
 
-template <class Column>
-void Forest::predict_any(std::span<const Column> columns, std::span<double> margins) const {
-  WB_ASSERT(margins.size() == base_margins_.size());
-  std::array<uint8_t, kPositionsMax + 1> ranks;  // 32 KiB of stack
-  ranker_.rank_row(columns, ranks.data());
-  ranks[ranker_.positions_count()] = 255;
-  if (const auto* f32 = std::get_if<Trees<float>>(&trees_)) sum_up(*f32, columns, ranks.data(), margins);
-  if (const auto* f64 = std::get_if<Trees<double>>(&trees_)) sum_up(*f64, columns, ranks.data(), margins);
+template <class Column, class Out>
+void Forest::predict(std::span<const Column> rows, size_t n, std::span<Out> margins) const {
+  const size_t outputs = base_margins_.size();
+  WB_ASSERT(margins.size() == n * outputs && (n == 0 || rows.size() % n == 0));
+  const size_t width = n == 0 ? 0 : rows.size() / n;
+  const bool blocks = ranker_.positions_count() <= kBlockPositionsMax && outputs <= kBlockOutputsMax;
+  std::visit(
+      [&](const auto& trees) {
+        size_t row = 0;
+        while (blocks && n - row >= kBlockRowsMin) {
+          const size_t count = std::min(kernels::kRows, n - row);
+          predict_block(trees, kernels::RowsView<Column>{rows.data() + row * width, width, count},
+                        margins.data() + row * outputs);
+          row += count;
+        }
+        for (; row < n; ++row) predict_row(trees, rows.subspan(row * width, width), margins.data() + row * outputs);
+      },
+      trees_);
 }
-
-void Forest::predict(std::span<const float> columns, std::span<double> margins) const { predict_any(columns, margins); }
-void Forest::predict(std::span<const double> columns, std::span<double> margins) const {
-  predict_any(columns, margins);
-}
+template void Forest::predict(std::span<const float>, size_t, std::span<float>) const;
+template void Forest::predict(std::span<const double>, size_t, std::span<float>) const;
+template void Forest::predict(std::span<const double>, size_t, std::span<double>) const;
 
 }  // namespace wb::engine

@@ -23,19 +23,13 @@ void Model::predict_rows(std::span<const Number> rows, size_t n, std::span<Numbe
   const size_t features = features_count();
   const size_t outputs = outputs_count();
   WB_ASSERT(rows.size() == n * features && margins.size() == n * outputs);
-  std::array<double, limits::kOutputsMax> sums;
+  if (about_.steps.empty()) return forest_.predict(rows, n, margins);
   std::vector<double> prepared;
   for (size_t i = 0; i < n; ++i) {
     const std::span<const Number> row = rows.subspan(i * features, features);
-    const std::span<double> into = std::span(sums).first(outputs);
-    if (about_.steps.empty()) {
-      forest_.predict(row, into);
-    } else {
-      prepared.assign(row.begin(), row.end());
-      prepare_row(about_, prepared);
-      forest_.predict(std::span<const double>(prepared), into);
-    }
-    for (size_t j = 0; j < outputs; ++j) margins[i * outputs + j] = static_cast<Number>(into[j]);
+    prepared.assign(row.begin(), row.end());
+    prepare_row(about_, prepared);
+    forest_.predict(std::span<const double>(prepared), 1, margins.subspan(i * outputs, outputs));
   }
 }
 
