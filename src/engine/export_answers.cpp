@@ -100,6 +100,14 @@ $STATIC double on_curve(const double *x, const double *y, unsigned count, double
 }
 )";
 
+constexpr std::string_view kBothSides = R"(  const double margin = $SLOPE * (double)margins[0];
+  const double small = exponential(margin < 0.0 ? margin : -margin);
+  const double less = small / (1.0 + small);
+  const double more = 1.0 / (1.0 + small);
+  wide[0] = margin > 0.0 ? less : more;
+  wide[1] = margin > 0.0 ? more : less;
+)";
+
 constexpr std::string_view kSoftmax = R"(  double top = (double)margins[0];
   double sum = 0.0;
   for (unsigned i = 1U; i < $ANSWERSU; ++i) {
@@ -143,8 +151,8 @@ bool divides(const Description& model) {
 Needs needs_of(const Description& model) {
   Needs needs;
   const Objective objective = model.objective;
-  needs.logistic = objective == Objective::kLogistic || objective == Objective::kOneVsRest ||
-                   objective == Objective::kIndependent || objective == Objective::kSigmoid;
+  needs.logistic =
+      objective == Objective::kOneVsRest || objective == Objective::kIndependent || objective == Objective::kSigmoid;
   needs.power_of_half = objective == Objective::kIsolation;
   needs.divide = divides(model);
   if (model.calibration) {
@@ -153,7 +161,8 @@ Needs needs_of(const Description& model) {
       if (std::get_if<Isotonic>(&curve) != nullptr) needs.curve = true;
     }
   }
-  needs.exponential = needs.logistic || objective == Objective::kSoftprob || objective == Objective::kExponential;
+  needs.exponential = needs.logistic || objective == Objective::kLogistic || objective == Objective::kSoftprob ||
+                      objective == Objective::kExponential;
   return needs;
 }
 
@@ -222,9 +231,7 @@ PartSizes write_answers(const Description& model, CText& out) {
   if (model.objective == Objective::kSoftprob) {
     out.add(kSoftmax, words);
   } else if (model.objective == Objective::kLogistic) {
-    out.add(
-        "  wide[0] = logistic(-($SLOPE * (double)margins[0]));\n  wide[1] = logistic($SLOPE * (double)margins[0]);\n",
-        words);
+    out.add(kBothSides, words);
   } else if (model.objective == Objective::kOneVote) {
     out.add("  wide[0] = 1.0 - (double)margins[0];\n  wide[1] = (double)margins[0];\n");
   } else {

@@ -35,7 +35,12 @@ T or_exit(Result<T> result, const std::string& where) {
   return std::move(result).value();
 }
 
-std::string kib(size_t bytes) { return format_size_bytes(static_cast<int64_t>(bytes)); }
+// In the unit that budgets are given in, rounded up.
+std::string kib(size_t bytes) {
+  if (bytes < 1'024) return std::to_string(bytes) + " bytes";
+  const size_t tenths = (bytes * 10 + 1'023) / 1'024;
+  return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " KiB";
+}
 
 struct Budget {
   size_t flash = SIZE_MAX;
@@ -60,7 +65,7 @@ struct Sample {
 Sample sample_of(const ExportCommand& options, const PlainModel& model) {
   const size_t features = model.features.size();
   if (options.data.empty())
-    return {model.self_test.rows, model.self_test.rows.size() / features, "the package's self-test rows"};
+    return {model.self_test.rows, model.self_test.rows.size() / features, "the package's self-test"};
   const CsvTable table = or_exit(CsvTable::read(options.data), "");
   Sample sample{std::vector<double>(table.rows_count() * features), table.rows_count(), options.data};
   for (size_t feature = 0; feature < features; ++feature) {
