@@ -80,6 +80,8 @@ class Model {
   Objective objective() const { return about_.objective; }
   bool missing_allowed() const { return about_.missing_allowed; }
   bool computes_f64() const { return engine::computes_f64(about_); }  // then ask with f64
+  // Whether margins are sums in f64: their shortest decimals are then those of an f64.
+  bool sums_f64() const { return about_.sum.precision == Precision::kF64; }
   size_t features_count() const { return about_.features.size(); }
   size_t outputs_count() const { return about_.base_margins.size(); }  // margins per row
   size_t answers_count() const {

@@ -114,7 +114,7 @@ constexpr std::string_view kSoftmax = R"(  double top = (double)margins[0];
     if (top < (double)margins[i]) top = (double)margins[i];
   }
   for (unsigned i = 0U; i < $ANSWERSU; ++i) {
-    wide[i] = exponential((double)margins[i] - top);
+    wide[i] = exponential((double)($MARGIN)((double)margins[i] - top));
     sum += wide[i];
   }
   for (unsigned i = 0U; i < $ANSWERSU; ++i) wide[i] /= sum;

@@ -61,11 +61,14 @@ void divide_by_sum(std::span<double> answers) {
   for (double& answer : answers) answer = sum > 0 ? answer / sum : 1 / static_cast<double>(answers.size());
 }
 
-void softmax(std::span<const double> margins, std::span<double> answers) {
+// A library that sums in f32 subtracts in f32 too, and so loses more digits than one step of the answer's: the same
+// here.
+void softmax(Precision precision, std::span<const double> margins, std::span<double> answers) {
   const double top = *std::max_element(margins.begin(), margins.end());
   double sum = 0;
   for (size_t i = 0; i < margins.size(); ++i) {
-    answers[i] = exponential(margins[i] - top);
+    const double below = margins[i] - top;
+    answers[i] = exponential(precision == Precision::kF32 ? static_cast<double>(static_cast<float>(below)) : below);
     sum += answers[i];
   }
   for (double& answer : answers) answer /= sum;
@@ -73,7 +76,7 @@ void softmax(std::span<const double> margins, std::span<double> answers) {
 
 void answer_row(const Description& model, std::span<const double> margins, std::span<double> answers) {
   switch (model.objective) {
-    case Objective::kSoftprob: softmax(margins, answers); return;
+    case Objective::kSoftprob: softmax(model.sum.precision, margins, answers); return;
     case Objective::kLogistic: {
       const Sides sides = logistic(model.slope * margins[0]);
       answers[0] = sides.no;
