@@ -1,19 +1,15 @@
-// The model comes out of XGBoost as UBJSON: the same tree as its JSON format, but floats are binary, so nothing is
-// rounded on the way.
+// The model comes out of XGBoost as UBJSON, where floats are binary, and is read as any model from elsewhere is.
 #include "apps/waybill/booster.h"
 
 #include <xgboost/c_api.h>
 
-#include <cmath>
 #include <limits>
-#include <nlohmann/json.hpp>
 
 #include "base/bytes.h"
+#include "import/import.h"
 
 namespace wb::cli {
 namespace {
-
-using Json = nlohmann::json;
 
 Error xgboost_error(std::string_view what) {
   std::string text = XGBGetLastError();
@@ -42,30 +38,6 @@ std::string_view objective_parameter(engine::Objective objective) {
     case engine::Objective::kLogistic: return "binary:logistic";
     default: return "reg:squarederror";
   }
-}
-
-engine::Tree read_tree(const Json& source, uint32_t output) {
-  engine::Tree tree{output, {}};
-  const Json& left = source.at("left_children");
-  const Json& right = source.at("right_children");
-  const Json& conditions = source.at("split_conditions");
-  const Json& features = source.at("split_indices");
-  const Json& defaults = source.at("default_left");
-  for (size_t i = 0; i < left.size(); ++i) {
-    engine::TreeNode node;
-    node.left = left.at(i).get<int32_t>();
-    node.right = right.at(i).get<int32_t>();
-    node.feature = node.left < 0 ? 0 : features.at(i).get<uint32_t>();
-    node.value = conditions.at(i).get<float>();
-    node.default_left = defaults.at(i).get<int>() != 0;
-    tree.nodes.push_back(node);
-  }
-  return tree;
-}
-
-// base_score is kept as a probability for the logistic objective, and as a margin else.
-float base_margin(float base_score, engine::Objective objective) {
-  return objective == engine::Objective::kLogistic ? -std::log(1.0F / base_score - 1.0F) : base_score;
 }
 
 }  // namespace
@@ -140,22 +112,10 @@ Result<engine::PlainModel> Booster::trees() const {
   const char* bytes = nullptr;
   if (XGBoosterSaveModelToBuffer(handle_->booster, R"({"format":"ubj"})", &length, &bytes) != 0)
     return xgboost_error("save");
-  try {
-    const Json json = Json::from_ubjson(bytes, bytes + length);
-    const Json& learner = json.at("learner");
-    const Json& model = learner.at("gradient_booster").at("model");
-    const std::string base = learner.at("learner_model_param").at("base_score").get<std::string>();
-    engine::PlainModel plain;
-    plain.objective = handle_->objective;
-    plain.base_margins.assign(handle_->outputs, base_margin(std::stof(base), handle_->objective));
-    const Json& outputs = model.at("tree_info");
-    for (const Json& tree : model.at("trees")) {
-      plain.trees.push_back(read_tree(tree, outputs.at(plain.trees.size()).get<uint32_t>()));
-    }
-    return plain;
-  } catch (const std::exception& error) {
-    return fail(Code::kInternal, "xgboost: its saved model is not in the form of version 1.7: ", error.what());
-  }
+  imports::Options options;
+  options.format = imports::Format::kXgboostUbjson;
+  options.best_only = false;  // margins() counts every tree
+  return imports::import_model(std::string_view(bytes, length), options);
 }
 
 std::string Booster::version() {

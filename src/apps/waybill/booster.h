@@ -42,7 +42,7 @@ class Booster {
 
   // XGBoost's own margins: f32[n, outputs].
   Result<std::vector<float>> margins(std::span<const float> rows, size_t n) const;
-  // Trees, outputs and base margins; names, labels and the rest are the caller's.
+  // As an import of XGBoost's file would give it: features and labels are numbered, their names are the caller's.
   Result<engine::PlainModel> trees() const;
   static std::string version();  // "xgboost 1.7.4"
 

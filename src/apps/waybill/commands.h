@@ -14,7 +14,9 @@ class HubProbe;
 void add_fit(CLI::App& app);
 void add_predict(CLI::App& app);
 void add_model(CLI::App& app);
-void add_model_export(CLI::App& model);  // a verb of add_model()
+void add_model_export(CLI::App& model);  // verbs of add_model()
+void add_model_import(CLI::App& model);
+void add_model_show(CLI::App& model);
 void add_pipeline(CLI::App& app);
 void add_release(CLI::App& app);
 void add_hub(CLI::App& app, HubProbe* probe = nullptr);

@@ -134,22 +134,27 @@ std::string CsvTable::place(size_t row, size_t column) const {
   return name_ + ": row " + std::to_string(row + 1) + ", column '" + header_[column] + "'";
 }
 
-Result<std::vector<float>> CsvTable::numbers(size_t column) const {
-  std::vector<float> values;
+Result<std::vector<double>> CsvTable::doubles(size_t column) const {
+  std::vector<double> values;
   values.reserve(rows_count());
   for (size_t row = 0; row < rows_count(); ++row) {
     const std::string_view text = trim(cell(row, column));
-    if (is_missing_cell(text)) {
-      values.push_back(std::numeric_limits<float>::quiet_NaN());
-      continue;
-    }
-    const std::optional<double> value = parse_double(text);
-    if (!value) {
-      return fail(Code::kInvalid, place(row, column), ": '", text.substr(0, 40), "' is not a number");
-    }
-    const auto narrow = static_cast<float>(*value);
-    if (!std::isfinite(narrow)) {
-      return fail(Code::kInvalid, place(row, column), ": '", text.substr(0, 40),
+    const bool missing = is_missing_cell(text);
+    const std::optional<double> value = missing ? std::numeric_limits<double>::quiet_NaN() : parse_double(text);
+    if (!value) return fail(Code::kInvalid, place(row, column), ": '", text.substr(0, 40), "' is not a number");
+    values.push_back(*value);
+  }
+  return values;
+}
+
+Result<std::vector<float>> CsvTable::numbers(size_t column) const {
+  WB_TRY(const std::vector<double> wide, doubles(column));
+  std::vector<float> values;
+  values.reserve(wide.size());
+  for (size_t row = 0; row < wide.size(); ++row) {
+    const auto narrow = static_cast<float>(wide[row]);
+    if (std::isinf(narrow)) {
+      return fail(Code::kInvalid, place(row, column), ": '", trim(cell(row, column)).substr(0, 40),
                   "' is not a finite 32-bit float; leave the cell empty if it is missing");
     }
     values.push_back(narrow);

@@ -29,6 +29,8 @@ class CsvTable {
   // The column as f32, NaN where a cell is empty or says NA, NaN or null. Refuses text, infinities and what overflows
   // f32.
   Result<std::vector<float>> numbers(size_t column) const;
+  // The column as f64, NaN where a cell is missing; infinities may be written out ("inf", "-inf").
+  Result<std::vector<double>> doubles(size_t column) const;
   // "data.csv: row 3, column 's1'": the place of a cell for a person.
   std::string place(size_t row, size_t column) const;
 

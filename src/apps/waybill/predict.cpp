@@ -1,12 +1,11 @@
 // waybill predict MODEL.wbm --data FILE.csv: one line per row, in shortest decimals that read back as the same numbers.
 #include <CLI/CLI.hpp>
-#include <cmath>
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 
 #include "apps/waybill/commands.h"
-#include "apps/waybill/fit_data.h"
-#include "base/bytes.h"
+#include "apps/waybill/model_rows.h"
 
 namespace wb::cli {
 namespace {
@@ -15,72 +14,46 @@ struct PredictOptions {
   std::string model;
   std::string data;
   bool margin = false;
+  bool all = false;
   bool allow_missing = false;
 };
 
-// The model's features, found by name in the table: f32[rows, features].
-Result<std::vector<float>> feature_rows(const CsvTable& table, const engine::Model& model, bool allow_missing) {
-  const size_t features = model.features_count();
-  std::vector<float> rows(table.rows_count() * features);
-  for (size_t feature = 0; feature < features; ++feature) {
-    const std::string& name = model.features()[feature];
-    const auto column = table.column(name);
-    if (!column) {
-      return fail(Code::kNotFound, table.name(), ": the model needs a column '", name, "' and the file has none",
-                  suggestion(name, table.header()));
-    }
-    WB_TRY(const std::vector<float> values, table.numbers(*column));
-    for (size_t row = 0; row < values.size(); ++row) {
-      if (std::isnan(values[row]) && !allow_missing) {
-        return fail(Code::kInvalid, table.place(row, *column),
-                    ": the value is missing, and this model saw no missing values in training; fill it in, or answer "
-                    "anyway with --allow-missing");
-      }
-      rows[row * features + feature] = values[row];
-    }
-  }
-  return rows;
-}
-
-void append_margins(std::string& out, std::span<const float> margins) {
-  for (size_t i = 0; i < margins.size(); ++i) {
+void append_numbers(std::string& out, const engine::Model& model, std::span<const double> numbers) {
+  for (size_t i = 0; i < numbers.size(); ++i) {
     if (i > 0) out += ',';
-    out += shortest(margins[i]);
+    out += number_text(model, numbers[i]);
   }
 }
 
-void append_answer(std::string& out, const engine::Model& model, std::span<const float> probs) {
-  if (model.labels().empty()) {
-    out += shortest(probs[0]);
+// "label,probability" where one label is the answer.
+void append_answer(std::string& out, const engine::Model& model, std::span<const double> answers) {
+  if (model.labels().empty() || model.objective() == engine::Objective::kIndependent) {
+    append_numbers(out, model, answers);
     return;
   }
-  const size_t best = largest(probs);
-  out += csv_field(model.labels()[best]) + ',' + shortest(probs[best]);
+  const auto best = std::max_element(answers.begin(), answers.end());
+  out += csv_field(model.labels()[static_cast<size_t>(best - answers.begin())]) + ',' + number_text(model, *best);
 }
 
 void predict(const PredictOptions& options) {
-  const auto bytes = read_file(options.model, engine::limits::kModelBytesMax);
-  if (!bytes.ok()) throw Exit{kFailed, bytes.error().text};
-  const auto model = engine::Model::load(*bytes);
-  if (!model.ok()) throw Exit{kFailed, options.model + ": " + model.error().text};
-  const Status test = model->verify_self_test();
-  if (!test.ok()) throw Exit{kFailed, options.model + ": " + test.error().text};
+  const engine::Model model = load_model(options.model);
   const auto table = CsvTable::read(options.data);
   if (!table.ok()) throw Exit{kFailed, table.error().text};
-  const auto rows = feature_rows(*table, *model, options.allow_missing || model->missing_allowed());
+  const auto rows = feature_rows(*table, model, options.allow_missing || model.missing_allowed());
   if (!rows.ok()) throw Exit{kFailed, rows.error().text};
-  const size_t outputs = model->outputs_count();
-  const size_t answers = model->answers_count();
-  std::vector<float> margins(table->rows_count() * outputs);
-  model->predict_margins(*rows, table->rows_count(), margins);
-  std::vector<float> probs(table->rows_count() * answers);
-  model->probabilities(margins, probs);
+  const std::vector<double> margins = margins_of(model, *rows);
+  const std::vector<double> answers = answers_of(model, margins);
+  const size_t outputs = model.outputs_count();
+  const size_t width = model.answers_count();
   std::string out;
   for (size_t row = 0; row < table->rows_count(); ++row) {
+    const auto of_row = std::span(answers).subspan(row * width, width);
     if (options.margin) {
-      append_margins(out, std::span(margins).subspan(row * outputs, outputs));
+      append_numbers(out, model, std::span(margins).subspan(row * outputs, outputs));
+    } else if (options.all) {
+      append_numbers(out, model, of_row);
     } else {
-      append_answer(out, *model, std::span(probs).subspan(row * answers, answers));
+      append_answer(out, model, of_row);
     }
     out += '\n';
     const bool last = row + 1 == table->rows_count();
@@ -96,11 +69,13 @@ void predict(const PredictOptions& options) {
 
 void add_predict(CLI::App& app) {
   auto options = std::make_shared<PredictOptions>();
-  CLI::App* command =
-      app.add_subcommand("predict", "Answer the rows of a CSV file: 'label,probability' (or the value) a line");
+  CLI::App* command = app.add_subcommand(
+      "predict", "Answer the rows of a CSV file: 'label,probability' a line, or the value or values");
   command->add_option("model", options->model, "model package (.wbm)")->required();
   command->add_option("--data", options->data, "CSV file; columns are matched by name, others are ignored")->required();
-  command->add_flag("--margin", options->margin, "print the raw margins, comma-separated, instead");
+  auto* margin = command->add_flag("--margin", options->margin, "print the raw margins, comma-separated, instead");
+  command->add_flag("--all", options->all, "print every answer, comma-separated: one probability per label")
+      ->excludes(margin);
   command->add_flag("--allow-missing", options->allow_missing,
                     "answer rows with missing values as XGBoost would, though none were seen in training");
   command->callback([options] { predict(*options); });
