@@ -325,7 +325,8 @@ Status read_trees(const File& file, engine::PlainModel& out) {
     model.trees.push_back(std::move(*tree));
   }
   if (!file.header.has("average_output") || file.trees.empty()) return ok_status();
-  model.sum.divisor = static_cast<double>(file.trees.size() / outputs);
+  const size_t rounds = file.trees.size() / outputs;
+  model.sum.divisor = static_cast<double>(rounds);
   out.notes.emplace_back("margins", "means over the rounds of a random forest; LightGBM's raw_score is their sum");
   return ok_status();
 }
