@@ -59,6 +59,7 @@ void SimNode::watch_request(const wire::ExchangeRequest& request) {
   if (request.reported().running_digest() != running)
     violate("F6",
             "reports " + request.reported().running_digest().substr(0, 12) + " and runs " + running.substr(0, 12));
+  if (!running.empty()) fleet_.ran_[id_].insert(running);  // now, for the step that says so may be its last
   const auto noted = rows_.find({static_cast<uint8_t>(NodeTable::kState), "agent/boot"});
   const bool boot_is_durable = noted != rows_.end() && noted->second == key_u64(request.boot());
   if (!boot_is_durable) {
