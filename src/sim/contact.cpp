@@ -94,7 +94,8 @@ void SimNode::count_knock() {
                       " times within an hour to reach a hub to which there is no way");
 }
 
-// L2: whatever fails on either side, a node has no reason to call without end.
+// L2: whatever fails on either side, a node has no reason to call without end. A start is a reason for some calls: what
+// is to be said, what was missed. boot() forgives those.
 void SimNode::count_contact() {
   decided("L2");
   if (contacts_.count(now_ms()) == kContactsAnHourMax + 1)

@@ -9,6 +9,7 @@ namespace {
 constexpr int64_t kRestartMs = 2'000;
 constexpr int64_t kCrashAgainMaxMs = 3'000;
 constexpr uint64_t kReadingsOfACopy = uint64_t{1} << 40;
+constexpr uint32_t kContactsAStart = 10;  // what was missed comes in a handful
 constexpr const char* kFeed = "feed";
 constexpr uint32_t kOldAgentEvery = 3;
 constexpr uint32_t kStepsAtOnceMax = 1'000;
@@ -74,6 +75,7 @@ void SimNode::boot() {
   doomed_ = false;
   busy_in_a_row_ = 0;
   ++outage_boots_;
+  contacts_.forgive(kContactsAStart);
   if (hits(prng_, faults.clock_jump_per_million)) jump_clock();
   const bool old_image = std::exchange(old_image_at_boot_, false);
   if (image_ && (hits(prng_, faults.image_per_million) || old_image)) restore_image();

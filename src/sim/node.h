@@ -3,6 +3,7 @@
 // that may lie; a link that may be cut; a producer of readings; and the real Agent between them. What the agent says is
 // compared with what the device knows better (watch.cpp).
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <memory>
@@ -32,6 +33,7 @@ struct Hourly {
     if (now_ms - since_ms > kHourMs) *this = {now_ms, 0};
     return ++times;
   }
+  void forgive(uint32_t n) { times -= std::min(times, n); }
 };
 
 class SimNode {
