@@ -198,10 +198,25 @@ Status Builder::finish_tree(Tree tree, const std::vector<Leaf>& leaves) {
 }
 
 // ---- Versions 1 and 3: nodes and weights as parallel lists.
-struct Lists {
-  std::vector<Mode> modes;
-  std::span<const int64_t> trees, ids, features, on_true, on_false, missing;
+// What a list of nodes holds in every version.
+struct Branches {
+  std::span<const int64_t> features, on_true, on_false, missing;
   std::vector<double> thresholds;
+};
+
+Status read_branches(const Node& node, size_t count, Branches& out) {
+  WB_TRY(out.features, wholes(node, "nodes_featureids", count));
+  WB_TRY(out.on_true, wholes(node, "nodes_truenodeids", count));
+  WB_TRY(out.on_false, wholes(node, "nodes_falsenodeids", count));
+  const Attribute* missing = node.find("nodes_missing_value_tracks_true");
+  if (missing == nullptr || missing->wholes.empty()) return ok_status();
+  WB_TRY(out.missing, wholes(node, "nodes_missing_value_tracks_true", count));
+  return ok_status();
+}
+
+struct Lists : Branches {
+  std::vector<Mode> modes;
+  std::span<const int64_t> trees, ids;
   // weights, in the order of (tree, node)
   std::vector<size_t> order;
   std::span<const int64_t> weight_trees, weight_nodes, weight_targets;
@@ -219,13 +234,7 @@ Status read_nodes(const Node& node, bool wide, Lists& lists) {
   }
   WB_TRY(lists.trees, wholes(node, "nodes_treeids", count));
   WB_TRY(lists.ids, wholes(node, "nodes_nodeids", count));
-  WB_TRY(lists.features, wholes(node, "nodes_featureids", count));
-  WB_TRY(lists.on_true, wholes(node, "nodes_truenodeids", count));
-  WB_TRY(lists.on_false, wholes(node, "nodes_falsenodeids", count));
-  const Attribute* missing = node.find("nodes_missing_value_tracks_true");
-  if (missing != nullptr && !missing->wholes.empty()) {
-    WB_TRY(lists.missing, wholes(node, "nodes_missing_value_tracks_true", count));
-  }
+  WB_CHECK(read_branches(node, count, lists));
   WB_TRY(lists.thresholds, reals(node, "nodes_values", wide));
   if (lists.thresholds.size() != count)
     return fault(node, "has ", std::to_string(lists.thresholds.size()), " thresholds for ", std::to_string(count),
@@ -434,9 +443,9 @@ Status read_tree_regressor(const Node& node, const Columns& columns, Description
 // ---- Version 5.
 namespace {
 
-struct Listed5 {
-  std::span<const int64_t> features, on_true, on_false, true_leafs, false_leafs, missing, targets;
-  std::vector<double> modes, thresholds, weights;
+struct Listed5 : Branches {
+  std::span<const int64_t> true_leafs, false_leafs, targets;
+  std::vector<double> modes, weights;
 };
 
 Result<std::vector<double>> tensor(const Node& node, std::string_view name, std::optional<Type> type) {
@@ -454,15 +463,9 @@ Status read_lists(const Node& node, Type type, Listed5& out) {
   const size_t count = out.thresholds.size();
   if (out.modes.size() != count)
     return fault(node, "has ", std::to_string(out.modes.size()), " modes for ", std::to_string(count), " nodes");
-  WB_TRY(out.features, wholes(node, "nodes_featureids", count));
-  WB_TRY(out.on_true, wholes(node, "nodes_truenodeids", count));
-  WB_TRY(out.on_false, wholes(node, "nodes_falsenodeids", count));
+  WB_CHECK(read_branches(node, count, out));
   WB_TRY(out.true_leafs, wholes(node, "nodes_trueleafs", count));
   WB_TRY(out.false_leafs, wholes(node, "nodes_falseleafs", count));
-  const Attribute* missing = node.find("nodes_missing_value_tracks_true");
-  if (missing != nullptr && !missing->wholes.empty()) {
-    WB_TRY(out.missing, wholes(node, "nodes_missing_value_tracks_true", count));
-  }
   WB_TRY(out.targets, wholes(node, "leaf_targetids", out.weights.size()));
   for (const double mode : out.modes)
     if (!(mode >= 0 && mode <= 3))
