@@ -241,19 +241,6 @@ class Grower {
 
 }  // namespace
 
-engine::PlainModel blank(const Dataset& data) {
-  engine::PlainModel model;
-  model.objective = data.labels.empty()         ? engine::Objective::kRegression
-                    : data.classes_count() == 2 ? engine::Objective::kOneVote
-                                                : engine::Objective::kVotes;
-  model.features = data.features;
-  model.labels = data.labels;
-  model.compare = engine::Compare::kF32LessEqual;
-  model.base_margins.assign(data.classes_count() > 2 ? data.classes_count() : 1, 0.0);
-  model.reference_scores.label_counts.assign(data.classes_count(), 0);
-  return model;
-}
-
 engine::PlainModel grow(const Dataset& data, const CartOptions& options) {
   WB_ASSERT(options.trees >= 1 && options.trees <= engine::limits::kTreesMax && data.rows_count() > 0);
   engine::PlainModel model = blank(data);

@@ -32,7 +32,4 @@ struct CartOptions {
 // towards those of the whole data by the weight of one row, so that no leaf is surer than its rows.
 engine::PlainModel grow(const Dataset& data, const CartOptions& options);
 
-// The same with no trees: a model of this data's shape whose margins are 0.
-engine::PlainModel blank(const Dataset& data);
-
 }  // namespace wb::fit

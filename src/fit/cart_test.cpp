@@ -15,9 +15,9 @@ namespace wb::fit {
 namespace {
 
 std::vector<float> answers(const engine::PlainModel& model, const Dataset& data) {
-  auto out = answers_of(model, data);
-  EXPECT_TRUE(out.ok()) << (out.ok() ? "" : out.error().text);
-  return out.ok() ? *out : std::vector<float>();
+  const auto ready = loaded(model);
+  EXPECT_TRUE(ready.ok()) << (ready.ok() ? "" : ready.error().text);
+  return ready.ok() ? answers_of(*ready, data) : std::vector<float>();
 }
 
 TEST(Cart, OneTreeFindsTheBandsWithOneTreeForAllLabels) {

@@ -31,4 +31,8 @@ struct Dataset {
   Dataset subset(const std::vector<size_t>& indices) const;
 };
 
+// A model for this data that answers nothing yet: objective, features and labels; no trees, margins 0. Margins are
+// shares (kVotes; kOneVote of two labels) or values.
+engine::PlainModel blank(const Dataset& data);
+
 }  // namespace wb::fit

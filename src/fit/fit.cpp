@@ -68,9 +68,12 @@ engine::PlainModel constant(const Dataset& data) {
   return model;
 }
 
-Result<std::vector<float>> answers_of(const engine::PlainModel& plain, const Dataset& data) {
-  WB_TRY(const std::string bytes, engine::pack(plain));
-  WB_TRY(const engine::Model model, engine::Model::load(bytes));
+Result<engine::Model> loaded(const engine::PlainModel& model) {
+  WB_TRY(const std::string bytes, engine::pack(model));
+  return engine::Model::load(bytes);
+}
+
+std::vector<float> answers_of(const engine::Model& model, const Dataset& data) {
   const size_t n = data.rows_count();
   std::vector<float> margins(n * model.outputs_count());
   std::vector<float> answers(n * model.answers_count());
@@ -85,10 +88,10 @@ Result<Trial> judge(const Candidate& candidate, const Dataset& data, const std::
   Trial trial;
   trial.candidate = candidate;
   for (const Fold& fold : folds) {
-    WB_TRY(const engine::PlainModel model, trainer(candidate, data.subset(fold.train)));
+    WB_TRY(const engine::PlainModel plain, trainer(candidate, data.subset(fold.train)));
+    WB_TRY(const engine::Model model, loaded(plain));
     const Dataset test = data.subset(fold.test);
-    WB_TRY(const std::vector<float> answers, answers_of(model, test));
-    const double one = score(metric, test, answers);
+    const double one = score(metric, test, answers_of(model, test));
     if (!std::isnan(one)) trial.scores.push_back(one);
     fold_done();
   }
@@ -117,20 +120,16 @@ std::optional<Choice> choose(const std::vector<Trial>& trials, bool more_is_bett
   return choice;
 }
 
-Result<std::vector<double>> importance(const engine::PlainModel& model, const Dataset& data, Metric metric,
-                                       uint64_t seed) {
-  WB_TRY(const std::vector<float> as_it_is, answers_of(model, data));
-  const double whole = score(metric, data, as_it_is);
+std::vector<double> importance(const engine::Model& model, const Dataset& data, Metric metric, uint64_t seed) {
+  const double whole = score(metric, data, answers_of(model, data));
   std::vector<double> out;
   Prng prng(seed);
+  Dataset dealt = data;
   for (size_t feature = 0; feature < data.features.size(); ++feature) {
-    Dataset dealt = data;
-    for (size_t i = data.rows_count(); i > 1; --i) {
-      const size_t j = prng.below(i);
-      std::swap(dealt.rows[(i - 1) * data.features.size() + feature], dealt.rows[j * data.features.size() + feature]);
-    }
-    WB_TRY(const std::vector<float> answers, answers_of(model, dealt));
-    const double without = score(metric, data, answers);
+    const auto cell = [&](size_t row) -> float& { return dealt.rows[row * data.features.size() + feature]; };
+    for (size_t i = data.rows_count(); i > 1; --i) std::swap(cell(i - 1), cell(prng.below(i)));
+    const double without = score(metric, data, answers_of(model, dealt));
+    for (size_t row = 0; row < data.rows_count(); ++row) cell(row) = data.row(row)[feature];
     const double loss = info(metric).more_is_better ? whole - without : without - whole;
     out.push_back(std::isnan(loss) ? 0 : std::max(loss, 0.0));
   }

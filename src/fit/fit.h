@@ -42,8 +42,10 @@ engine::PlainModel constant(const Dataset& data);
 // Trees, objective, features and labels; nothing beside them.
 using Trainer = std::function<Result<engine::PlainModel>(const Candidate&, const Dataset&)>;
 
-// f32[n, answers] of a trained model, as a node would answer.
-Result<std::vector<float>> answers_of(const engine::PlainModel& model, const Dataset& data);
+// As a node would run it.
+Result<engine::Model> loaded(const engine::PlainModel& model);
+// f32[n, answers]
+std::vector<float> answers_of(const engine::Model& model, const Dataset& data);
 
 struct Trial {
   Candidate candidate;
@@ -69,8 +71,7 @@ std::optional<Choice> choose(const std::vector<Trial>& trials, bool more_is_bett
 
 // How far each feature carries the model: how much worse the score gets when its column is dealt out anew among the
 // rows (Breiman 2001, section 10), in the metric's own unit, never below 0. One number per feature.
-Result<std::vector<double>> importance(const engine::PlainModel& model, const Dataset& data, Metric metric,
-                                       uint64_t seed);
+std::vector<double> importance(const engine::Model& model, const Dataset& data, Metric metric, uint64_t seed);
 
 // Of the answers of labels: in ten equal bins of probability, how often the label was true. For a plot.
 struct CalibrationBin {

@@ -104,24 +104,6 @@ void deal_groups(const std::vector<std::vector<size_t>>& groups, size_t count, P
 
 }  // namespace
 
-Dataset Dataset::subset(const std::vector<size_t>& indices) const {
-  Dataset part;
-  part.objective = objective;
-  part.features = features;
-  part.labels = labels;
-  part.has_missing = has_missing;
-  part.rows.reserve(indices.size() * features.size());
-  for (const size_t i : indices) {
-    const std::span<const float> values = row(i);
-    part.rows.insert(part.rows.end(), values.begin(), values.end());
-    part.targets.push_back(targets[i]);
-    if (!weights.empty()) part.weights.push_back(weights[i]);
-    if (!groups.empty()) part.groups.push_back(groups[i]);
-    if (!times.empty()) part.times.push_back(times[i]);
-  }
-  return part;
-}
-
 Result<std::vector<Fold>> make_folds(const Dataset& data, const FoldOptions& options) {
   WB_ASSERT(options.folds >= 2 && options.repeats >= 1);
   if (!data.times.empty()) return folds_of_time(data, options.folds);

@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "base/assert.h"
-#include "fit/cart.h"
 
 namespace wb::fit {
 namespace {

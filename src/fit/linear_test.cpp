@@ -34,10 +34,11 @@ Dataset plane(size_t n, bool with_missing) {
 TEST(Linear, FindsThePlaneAndAMissingValueIsTheMean) {
   for (const bool with_missing : {false, true}) {
     const Dataset data = plane(500, with_missing);
-    const auto answers = answers_of(linear(data), data);
-    ASSERT_TRUE(answers.ok()) << answers.error().text;
-    EXPECT_LT(score(Metric::kRmse, data, *answers), 0.02);  // of values that spread over 30
-    EXPECT_GT(score(Metric::kR2, data, *answers), 0.99999);
+    const auto model = loaded(linear(data));
+    ASSERT_TRUE(model.ok()) << model.error().text;
+    const std::vector<float> answers = answers_of(*model, data);
+    EXPECT_LT(score(Metric::kRmse, data, answers), 0.02);  // of values that spread over 30
+    EXPECT_GT(score(Metric::kR2, data, answers), 0.99999);
   }
 }
 
@@ -59,7 +60,7 @@ TEST(Linear, TwoLabelsAreAnsweredAsOftenAsTheyAreTrue) {
   EXPECT_NEAR(slope, 2, 0.1);
   EXPECT_NEAR(model.base_margins[0] - slope * scale.a[0], -1, 0.1);
   size_t looked_at = 0;
-  for (const CalibrationBin& bin : calibration(data, *answers_of(model, data))) {
+  for (const CalibrationBin& bin : calibration(data, answers_of(*loaded(model), data))) {
     if (bin.rows < 200) continue;
     EXPECT_NEAR(bin.answered, bin.true_share, 0.04);
     ++looked_at;
@@ -78,7 +79,7 @@ TEST(Linear, MoreLabelsAndWeights) {
     data.rows.insert(data.rows.end(), {static_cast<float>(x), static_cast<float>(y), 7.0F});
     data.targets.push_back(y > 0.3 ? 2.0F : x < 0 ? 0.0F : 1.0F);
   }
-  EXPECT_GT(score(Metric::kAccuracy, data, *answers_of(linear(data), data)), 0.93);
+  EXPECT_GT(score(Metric::kAccuracy, data, answers_of(*loaded(linear(data)), data)), 0.93);
   // A weight of three is a row three times.
   Dataset weighed = data;
   Dataset repeated = data;
@@ -98,9 +99,7 @@ TEST(Linear, SeparatedLabelsEnd) {
   Dataset data = squares(100);
   data.labels = {"low", "high"};
   for (float& target : data.targets) target = target < 0.25F ? 0.0F : 1.0F;
-  const auto answers = answers_of(linear(data), data);
-  ASSERT_TRUE(answers.ok());
-  EXPECT_GE(score(Metric::kAccuracy, data, *answers), 0.97);
+  EXPECT_GE(score(Metric::kAccuracy, data, answers_of(*loaded(linear(data)), data)), 0.97);
 }
 
 }  // namespace

@@ -1,14 +1,10 @@
 // `waybill model` as a person calls it: through its options, with real files.
-#include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "apps/waybill/commands.h"
-#include "apps/waybill/csv.h"
+#include "apps/waybill/test_command.h"
 #include "import/test_files.h"
 
 namespace wb::cli {
@@ -16,50 +12,27 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Outcome {
-  int code = 0;
-  std::string out;
-  std::string message;
-};
-
-class ModelCli : public ::testing::Test {
+class ModelCli : public CommandTest {
  protected:
   void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "waybill-model-XXXXXX").string();
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
+    CommandTest::SetUp();
     write("x.json", imports::testing::xgboost_json());
     write("l.txt", imports::testing::lightgbm_text());
   }
-  void TearDown() override { fs::remove_all(folder_); }
-
-  std::string path(const std::string& name) const { return (fs::path(folder_) / name).string(); }
-  void write(const std::string& name, const std::string& text) { ASSERT_TRUE(write_file(path(name), text).ok()); }
 
   static Outcome run(std::vector<std::string> arguments) {
-    CLI::App app{"test"};
-    add_model(app);
-    add_predict(app);
-    std::reverse(arguments.begin(), arguments.end());
-    Outcome outcome;
-    ::testing::internal::CaptureStdout();
-    try {
-      app.parse(arguments);
-    } catch (const CLI::ParseError& error) {
-      outcome = {kUsage, "", error.what()};
-    } catch (const Exit& exit) {
-      outcome = {exit.code, "", exit.message};
-    }
-    outcome.out = ::testing::internal::GetCapturedStdout();
-    return outcome;
+    return CommandTest::run(
+        [](CLI::App& app) {
+          add_model(app);
+          add_predict(app);
+        },
+        std::move(arguments));
   }
   Outcome import_file(const std::string& file, std::vector<std::string> more = {}) {
     std::vector<std::string> arguments{"model", "import", path(file), "-o", path("m.wbm")};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return run(arguments);
   }
-
-  std::string folder_;
 };
 
 TEST_F(ModelCli, ImportsShowsAndPredicts) {

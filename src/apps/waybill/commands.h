@@ -2,6 +2,9 @@
 // Every noun of the `waybill` program, one file each. main.cpp lists them; nothing registers itself.
 
 #include <string>
+#include <utility>
+
+#include "base/result.h"
 
 namespace CLI {
 class App;
@@ -37,5 +40,12 @@ struct Exit {
   std::string message;  // what happened, where, what to do next; empty if it was printed already
 };
 struct Unreachable : Exit {};  // no answer came: the same call may work later
+
+// The value, or the end of the command with the error as its message, behind where it happened.
+template <class T>
+T or_exit(Result<T> result, const std::string& where = "") {
+  if (!result.ok()) throw Exit{kFailed, where.empty() ? result.error().text : where + ": " + result.error().text};
+  return std::move(result).value();
+}
 
 }  // namespace wb::cli

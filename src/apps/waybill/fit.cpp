@@ -36,25 +36,29 @@ size_t require_equal_margins(const Booster& booster, const engine::Model& model,
   return data.rows_count();
 }
 
-// What the package carries beside the trees. The self-test's margins are XGBoost's own if it trained.
-engine::PlainModel completed(engine::PlainModel plain, const Booster* booster, const Dataset& train,
-                             std::vector<std::pair<std::string, std::string>> notes) {
-  plain.missing_allowed = train.has_missing;
+std::vector<engine::FeatureSketch> sketches_of(const Dataset& train) {
   constexpr size_t kBins = 20;
+  std::vector<engine::FeatureSketch> sketches;
   std::vector<float> column(train.rows_count());
   for (size_t feature = 0; feature < train.features.size(); ++feature) {
     for (size_t row = 0; row < train.rows_count(); ++row) column[row] = train.row(row)[feature];
-    plain.sketches.push_back(engine::make_sketch(train.features[feature], column, kBins));
+    sketches.push_back(engine::make_sketch(train.features[feature], column, kBins));
   }
+  return sketches;
+}
+
+// What the package carries beside the trees. The self-test's margins are XGBoost's own if it trained.
+engine::PlainModel completed(engine::PlainModel plain, const Booster* booster, const Dataset& train,
+                             const std::vector<engine::FeatureSketch>& sketches) {
+  plain.missing_allowed = train.has_missing;
+  plain.sketches = sketches;
   const std::vector<float> rows = self_test_rows(train);
   const size_t tests = rows.size() / train.features.size();
   std::vector<float> margins(tests * plain.outputs_count());
   if (booster != nullptr) margins = or_exit(booster->margins(rows, tests));
-  if (booster == nullptr)
-    or_exit(engine::Model::load(or_exit(engine::pack(plain)))).predict_margins(rows, tests, margins);
+  if (booster == nullptr) or_exit(fit::loaded(plain)).predict_margins(rows, tests, margins);
   plain.self_test.rows.assign(rows.begin(), rows.end());
   plain.self_test.margins.assign(margins.begin(), margins.end());
-  plain.notes = std::move(notes);
   return plain;
 }
 
@@ -86,27 +90,38 @@ FitReport run_fit(const FitOptions& options) {
   const fit::Fold split = or_exit(fit::hold_out(data, options.holdout, options.train.seed));
   const Dataset learnt_from = data.subset(split.train);
   const Dataset held_out = data.subset(split.test);
+  if (split.test.empty())
+    throw Exit{kFailed, options.data + ": every class of '" + options.columns.target +
+                            "' has one row only, so that none is left to judge on. Give more rows of each, or --task "
+                            "regression if it is a quantity"};
+  const std::vector<engine::FeatureSketch> sketches = sketches_of(learnt_from);
   FitReport report;
   report.options = &options;
   if (!options.only) {
     const Complete complete = [&](engine::PlainModel plain) {
-      return engine::Model::load(or_exit(engine::pack(completed(std::move(plain), nullptr, learnt_from, {}))));
+      return fit::loaded(completed(std::move(plain), nullptr, learnt_from, sketches));
     };
     report.comparison = or_exit(compare(learnt_from, options.compare, options.train, complete));
   }
-  report.candidate =
-      options.only ? *options.only : report.comparison->candidates[report.comparison->choice.chosen].trial.candidate;
-  const auto start = Clock::now();
-  const Trained trained = or_exit(train(report.candidate, learnt_from, options.train, [](int done, int of) {
-    show_progress("training", static_cast<size_t>(done), static_cast<size_t>(of));
-  }));
-  report.train_seconds = seconds_since(start);
+  Trained trained;
+  if (report.comparison) {
+    Compared& chosen = report.comparison->candidates[report.comparison->choice.chosen];
+    report.candidate = chosen.trial.candidate;
+    report.train_seconds = chosen.train_seconds;
+    trained = std::move(chosen.trained);
+  } else {
+    report.candidate = *options.only;
+    const auto start = Clock::now();
+    trained = or_exit(train(report.candidate, learnt_from, options.train, [](int done, int of) {
+      show_progress("training", static_cast<size_t>(done), static_cast<size_t>(of));
+    }));
+    report.train_seconds = seconds_since(start);
+  }
   const Booster* booster = trained.booster ? &*trained.booster : nullptr;
-  engine::PlainModel plain =
-      completed(trained.plain, booster, learnt_from, notes_of(report.candidate, learnt_from, options));
-  plain.reference_scores = judge(or_exit(engine::Model::load(or_exit(engine::pack(plain)))), held_out).reference;
-  const std::string bytes = or_exit(engine::pack(plain));
-  const engine::Model model = or_exit(engine::Model::load(bytes));
+  engine::PlainModel plain = completed(std::move(trained.plain), booster, learnt_from, sketches);
+  plain.notes = notes_of(report.candidate, learnt_from, options);
+  plain.reference_scores = judge(or_exit(fit::loaded(plain)), held_out).reference;
+  const engine::Model model = or_exit(fit::loaded(plain));
   or_exit(model.verify_self_test());
   if (booster != nullptr) report.compared_rows = require_equal_margins(*booster, model, data);
   report.quality = judge(model, held_out);
@@ -118,9 +133,10 @@ FitReport run_fit(const FitOptions& options) {
   report.features = data.features.size();
   report.trees = model.trees_count();
   report.nodes = model.nodes_count();
-  report.model_bytes = bytes.size();
-  or_exit(write_file(options.model, bytes));
-  if (report.comparison) or_exit(write_file(report_path(options), page(report, plain, held_out)));
+  report.weighted = !data.weights.empty();
+  report.model_bytes = model.bytes().size();
+  or_exit(write_file(options.model, model.bytes()));
+  if (report.comparison) or_exit(write_file(report_path(options), page(report, model, held_out)));
   return report;
 }
 
@@ -149,8 +165,7 @@ void add_compare_options(CLI::App& command, FitOptions& options) {
       ->capture_default_str();
   command.add_option("--repeats", options.compare.repeats, "deals; 3 below 5,000 rows and 1 above if not given")
       ->check(CLI::Range(1, 20));
-  command.add_option("--max-bytes", options.compare.bytes_max, "largest package that a node has room for, e.g. 16KiB")
-      ->transform(CLI::AsSizeValue(false));
+  command.add_option("--max-bytes", options.bytes_max, "largest package that a node has room for, e.g. 16KiB");
   command.add_option("--max-us", options.compare.row_us_max,
                      "longest time for one row on this machine, in microseconds");
   command.add_option("--report", options.report, "HTML page about the comparison; beside the model if not given");
@@ -218,6 +233,11 @@ void add_fit(CLI::App& app) {
                                                               : Task::kAuto;
     options->only = wanted_candidate(*command, *options);
     options->compare.metric = wanted_metric(options->metric);
+    if (!options->bytes_max.empty()) {
+      const auto bytes = parse_size_bytes(options->bytes_max);
+      if (!bytes.ok()) throw Exit{kUsage, "--max-bytes: " + bytes.error().text};
+      options->compare.bytes_max = static_cast<size_t>(*bytes);
+    }
     const FitReport report = run_fit(*options);
     if (!print_structured(options->output, to_json(report))) print_table(report);
   });

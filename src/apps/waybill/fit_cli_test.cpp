@@ -1,15 +1,12 @@
 // `waybill fit` and `waybill predict` as a person calls them: through their options, with real files.
-#include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "apps/waybill/commands.h"
 #include "apps/waybill/fit_data.h"
+#include "apps/waybill/test_command.h"
 #include "base/bytes.h"
 
 namespace wb::cli {
@@ -17,18 +14,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Outcome {
-  int code = 0;
-  std::string out;
-  std::string message;
-};
-
-class FitCli : public ::testing::Test {
+class FitCli : public CommandTest {
  protected:
   void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "waybill-fit-XXXXXX").string();
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
+    CommandTest::SetUp();
     std::string csv = "unit,x,y,kind\n";
     for (int i = 0; i < 300; ++i) {
       const std::string kind = i % 17 <= 8 ? "cold" : i % 23 > 11 ? "\"hot, bad\"" : "warm";
@@ -36,28 +25,14 @@ class FitCli : public ::testing::Test {
     }
     ASSERT_TRUE(write_file(path("data.csv"), csv).ok());
   }
-  void TearDown() override { fs::remove_all(folder_); }
 
-  std::string path(const std::string& name) const { return (fs::path(folder_) / name).string(); }
-
-  Outcome run(std::vector<std::string> arguments) {
-    CLI::App app{"test"};
-    add_fit(app);
-    add_predict(app);
-    std::reverse(arguments.begin(), arguments.end());
-    Outcome outcome;
-    ::testing::internal::CaptureStdout();
-    ::testing::internal::CaptureStderr();
-    try {
-      app.parse(arguments);
-    } catch (const CLI::ParseError& error) {
-      outcome = {kUsage, "", error.what()};
-    } catch (const Exit& exit) {
-      outcome = {exit.code, "", exit.message};
-    }
-    ::testing::internal::GetCapturedStderr();
-    outcome.out = ::testing::internal::GetCapturedStdout();
-    return outcome;
+  static Outcome run(std::vector<std::string> arguments) {
+    return CommandTest::run(
+        [](CLI::App& app) {
+          add_fit(app);
+          add_predict(app);
+        },
+        std::move(arguments));
   }
   Outcome fit(const std::string& model, std::vector<std::string> more = {}) {
     std::vector<std::string> arguments{"fit",  path("data.csv"), "--target", "kind", "--drop",
@@ -65,8 +40,6 @@ class FitCli : public ::testing::Test {
     arguments.insert(arguments.end(), more.begin(), more.end());
     return run(arguments);
   }
-
-  std::string folder_;
 };
 
 TEST_F(FitCli, FitsReportsAndTheSameInputGivesTheSameBytes) {

@@ -124,7 +124,10 @@ Result<Comparison> compare(const fit::Dataset& data, const CompareOptions& optio
   for (const fit::Candidate& candidate : ladder) {
     Compared one;
     WB_TRY(one.trial, fit::judge(candidate, data, folds, out.folds, out.metric, trainer, step));
-    WB_TRY(const engine::PlainModel plain, trainer(candidate, data));
+    const auto start = Clock::now();
+    WB_TRY(one.trained, train(candidate, data, settings, {}));
+    one.train_seconds = seconds_since(start);
+    const engine::PlainModel& plain = one.trained.plain;
     WB_TRY(const engine::Model model, complete(plain));
     one.trial.package_bytes = model.bytes().size();
     one.trial.row_us = single_row_us(model, data);

@@ -25,6 +25,8 @@ struct Compared {
   double m4_us = 0;  // estimated
   double a53_us = 0;
   std::optional<double> row_joules;  // nullopt: not measurable here
+  Trained trained;                   // on all rows of the comparison
+  double train_seconds = 0;
 };
 struct Comparison {
   fit::Metric metric = fit::Metric::kMacroF1;

@@ -197,55 +197,29 @@ Status refuse_row_numbers(const CsvTable& table, const std::vector<std::string>&
   return ok_status();
 }
 
-void judge_classes(const std::vector<float>& probs, const Dataset& held_out, Quality& quality) {
+void judge_classes(const std::vector<float>& answers, const Dataset& held_out, Quality& quality) {
   const size_t classes = held_out.labels.size();
   for (const std::string& label : held_out.labels) quality.classes.push_back(ClassScore{label});
   std::vector<uint64_t> confusion(classes * classes, 0);
-  uint64_t correct = 0;
   for (size_t row = 0; row < held_out.rows_count(); ++row) {
-    const std::span<const float> answer = std::span(probs).subspan(row * classes, classes);
-    const size_t best = largest(answer);
+    const auto answer = std::span(answers).subspan(row * classes, classes);
+    const auto best = static_cast<size_t>(std::max_element(answer.begin(), answer.end()) - answer.begin());
     const auto truth = static_cast<size_t>(held_out.targets[row]);
     ++quality.classes[truth].rows;
     ++quality.classes[best].answered;
     quality.classes[truth].correct += best == truth ? 1 : 0;
-    correct += best == truth ? 1 : 0;
     ++confusion[truth * classes + best];
     ++quality.reference.confidence_bins[engine::confidence_bin(answer[best])];
     ++quality.reference.label_counts[best];
   }
-  double f1 = 0;
-  size_t present = 0;
-  for (size_t i = 0; i < classes; ++i) {
-    present += quality.classes[i].rows > 0 ? 1 : 0;
-    f1 += quality.classes[i].rows > 0 ? quality.classes[i].f1() : 0;
-    for (size_t j = 0; j < classes; ++j) {
+  for (size_t i = 0; i < classes; ++i)
+    for (size_t j = 0; j < classes; ++j)
       if (i != j && confusion[i * classes + j] > 0)
         quality.confusions.push_back(Confusion{i, j, confusion[i * classes + j]});
-    }
-  }
   std::stable_sort(quality.confusions.begin(), quality.confusions.end(),
                    [](const Confusion& a, const Confusion& b) { return a.count > b.count; });
-  quality.accuracy = static_cast<double>(correct) / static_cast<double>(std::max<size_t>(held_out.rows_count(), 1));
-  quality.macro_f1 = f1 / static_cast<double>(std::max<size_t>(present, 1));
-}
-
-void judge_values(const std::vector<float>& answers, const Dataset& held_out, Quality& quality) {
-  const auto n = static_cast<double>(std::max<size_t>(held_out.rows_count(), 1));
-  double mean = 0;
-  for (const float target : held_out.targets) mean += static_cast<double>(target) / n;
-  double squares = 0;
-  double spread = 0;
-  for (size_t row = 0; row < held_out.rows_count(); ++row) {
-    const double error = static_cast<double>(answers[row]) - static_cast<double>(held_out.targets[row]);
-    const double distance = static_cast<double>(held_out.targets[row]) - mean;
-    squares += error * error;
-    spread += distance * distance;
-    quality.mae += std::fabs(error) / n;
-  }
-  quality.rmse = std::sqrt(squares / n);
-  quality.r2 = spread > 0 ? 1 - squares / spread : 0;
-  quality.reference.prediction = engine::make_sketch("", answers, 20);
+  quality.accuracy = fit::score(fit::Metric::kAccuracy, held_out, answers);
+  quality.macro_f1 = fit::score(fit::Metric::kMacroF1, held_out, answers);
 }
 
 }  // namespace
@@ -287,20 +261,19 @@ Result<Dataset> make_dataset(const CsvTable& table, const DataOptions& options) 
 }
 
 Quality judge(const engine::Model& model, const Dataset& held_out) {
-  const size_t n = held_out.rows_count();
-  std::vector<float> margins(n * model.outputs_count());
-  model.predict_margins(held_out.rows, n, margins);
-  std::vector<float> probs(n * model.answers_count());
-  model.probabilities(margins, probs);
+  const std::vector<float> answers = fit::answers_of(model, held_out);
   Quality quality;
-  quality.rows = n;
-  quality.reference.records = n;
+  quality.reference.records = held_out.rows_count();
   quality.reference.label_counts.assign(held_out.labels.size(), 0);
-  if (held_out.labels.empty()) {
-    judge_values(probs, held_out, quality);
-  } else {
-    judge_classes(probs, held_out, quality);
+  if (!held_out.labels.empty()) {
+    judge_classes(answers, held_out, quality);
+    return quality;
   }
+  quality.rmse = fit::score(fit::Metric::kRmse, held_out, answers);
+  quality.mae = fit::score(fit::Metric::kMae, held_out, answers);
+  const double r2 = fit::score(fit::Metric::kR2, held_out, answers);
+  quality.r2 = std::isnan(r2) ? 0 : r2;
+  quality.reference.prediction = engine::make_sketch("", answers, 20);
   return quality;
 }
 
@@ -314,10 +287,6 @@ std::vector<float> self_test_rows(const Dataset& data) {
   rows.resize(rows.size() + data.features.size(), 0.0F);
   rows.resize(rows.size() + data.features.size(), std::numeric_limits<float>::quiet_NaN());
   return rows;
-}
-
-size_t largest(std::span<const float> values) {
-  return static_cast<size_t>(std::max_element(values.begin(), values.end()) - values.begin());
 }
 
 }  // namespace wb::cli

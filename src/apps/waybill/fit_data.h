@@ -47,22 +47,19 @@ struct Confusion {
   uint64_t count = 0;
 };
 struct Quality {
-  uint64_t rows = 0;
-  std::vector<ClassScore> classes;    // for classification
+  std::vector<ClassScore> classes;    // for classification; counts of rows
   std::vector<Confusion> confusions;  // mistakes only, most frequent first
-  double accuracy = 0;
-  double macro_f1 = 0;  // over the classes that have held-out rows
-  double rmse = 0;      // for regression
+  double accuracy = 0;                // this and what follows: rows weigh as much as the data says (fit/score.h)
+  double macro_f1 = 0;                // over the classes that have held-out rows
+  double rmse = 0;                    // for regression
   double mae = 0;
   double r2 = 0;
   engine::ReferenceScores reference;  // what goes into the package
 };
+// `held_out` has a row at least.
 Quality judge(const engine::Model& model, const Dataset& held_out);
 
 // Rows that show every part of a model: a spread of real ones, one of zeros and one that is all missing.
 std::vector<float> self_test_rows(const Dataset& data);
-
-// The index of the largest, the first if several are.
-size_t largest(std::span<const float> values);
 
 }  // namespace wb::cli

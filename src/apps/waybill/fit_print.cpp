@@ -63,8 +63,8 @@ void print_classes(const FitReport& report) {
                 grouped(score.rows).c_str(), grouped(score.correct).c_str(), accuracy.c_str(),
                 score.rows == 0 ? "-" : decimals(score.f1(), 3).c_str());
   }
-  std::printf("  all    accuracy %s · macro F1 %s\n", decimals(report.quality.accuracy, 4).c_str(),
-              decimals(report.quality.macro_f1, 3).c_str());
+  std::printf("  all    accuracy %s · macro F1 %s%s\n", decimals(report.quality.accuracy, 4).c_str(),
+              decimals(report.quality.macro_f1, 3).c_str(), report.weighted ? " · weighted" : "");
   constexpr size_t kShown = 5;
   std::string mistakes;
   for (size_t i = 0; i < std::min(report.quality.confusions.size(), kShown); ++i) {
@@ -146,8 +146,9 @@ void print_table(const FitReport& report) {
               grouped(report.held_out_rows).c_str());
   if (report.comparison) print_comparison(*report.comparison);
   if (report.labels.empty()) {
-    std::printf("  error  RMSE %s · mean absolute %s · R² %s\n", decimals(report.quality.rmse, 4).c_str(),
-                decimals(report.quality.mae, 4).c_str(), decimals(report.quality.r2, 4).c_str());
+    std::printf("  error  RMSE %s · mean absolute %s · R² %s%s\n", decimals(report.quality.rmse, 4).c_str(),
+                decimals(report.quality.mae, 4).c_str(), decimals(report.quality.r2, 4).c_str(),
+                report.weighted ? " · weighted" : "");
   } else {
     print_classes(report);
   }
@@ -205,7 +206,7 @@ nlohmann::ordered_json to_json(const FitReport& report) {
   return json;
 }
 
-std::string page(const FitReport& report, const engine::PlainModel& plain, const Dataset& held_out) {
+std::string page(const FitReport& report, const engine::Model& model, const Dataset& held_out) {
   const Comparison& comparison = *report.comparison;
   fit::Report out;
   out.title = report.options->data + " → " + report.options->columns.target;
@@ -222,7 +223,7 @@ std::string page(const FitReport& report, const engine::PlainModel& plain, const
         {decimals(one.trial.row_us, 2), decimals(one.m4_us, 1), decimals(one.a53_us, 2), energy(one.row_joules)});
   out.choice = comparison.choice;
   out.labels = report.labels;
-  const std::vector<float> answers = or_exit(fit::answers_of(plain, held_out));
+  const std::vector<float> answers = fit::answers_of(model, held_out);
   if (!report.labels.empty()) {
     out.confusion.assign(report.labels.size(), std::vector<uint64_t>(report.labels.size(), 0));
     for (size_t i = 0; i < report.labels.size(); ++i) out.confusion[i][i] = report.quality.classes[i].correct;
@@ -232,8 +233,7 @@ std::string page(const FitReport& report, const engine::PlainModel& plain, const
   constexpr size_t kPoints = 1'000;
   for (size_t row = 0; report.labels.empty() && row < held_out.rows_count(); row += 1 + held_out.rows_count() / kPoints)
     out.values.emplace_back(held_out.targets[row], answers[row]);
-  const std::vector<double> losses =
-      or_exit(fit::importance(plain, held_out, comparison.metric, report.options->train.seed));
+  const std::vector<double> losses = fit::importance(model, held_out, comparison.metric, report.options->train.seed);
   for (size_t i = 0; i < losses.size(); ++i) out.importance.emplace_back(held_out.features[i], losses[i]);
   return fit::html(out);
 }

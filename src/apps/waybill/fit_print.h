@@ -20,6 +20,7 @@ struct FitOptions {
   std::string task = "auto";
   std::string family = {};  // one candidate alone; "" = compare
   std::string metric = {};
+  std::string bytes_max = {};  // as given: "16KiB"
   std::optional<size_t> trees = {};
   std::optional<size_t> depth = {};
   double learning_rate = 0.3;
@@ -41,6 +42,7 @@ struct FitReport {
   Quality quality;
   std::vector<std::string> labels;
   size_t features = 0;
+  bool weighted = false;  // rows count as many as their weights say
   size_t trees = 0;
   size_t nodes = 0;
   size_t model_bytes = 0;
@@ -49,17 +51,10 @@ struct FitReport {
   double latency_us = 0;
 };
 
-// The value, or the end of the program with the error as its message.
-template <class T>
-T or_exit(Result<T> result, int code = kFailed) {
-  if (!result.ok()) throw Exit{code, result.error().text};
-  return std::move(result).value();
-}
-
 void print_table(const FitReport& report);
 nlohmann::ordered_json to_json(const FitReport& report);
 // Where the page about a comparison goes, and the page. Confusion, calibration and importance are of the rows held out.
 std::string report_path(const FitOptions& options);
-std::string page(const FitReport& report, const engine::PlainModel& plain, const Dataset& held_out);
+std::string page(const FitReport& report, const engine::Model& model, const Dataset& held_out);
 
 }  // namespace wb::cli

@@ -27,12 +27,6 @@ struct HubCommand {
   std::vector<std::string> hosts;
 };
 
-template <class T>
-T value_or_exit(Result<T> result, int code) {
-  if (!result.ok()) throw Exit{code, result.error().text};
-  return std::move(result).value();
-}
-
 bool any_address(const std::string& address) { return address == "0.0.0.0" || address == "::"; }
 
 // The names that the certificate must carry beside loopback, the one people will use first.
@@ -107,10 +101,10 @@ void run_hub(const HubCommand& command, HubProbe* probe) {
   world::log_to_stderr("hub");
   const auto [address, port] = listen_of(command.listen);
   const std::vector<std::string> names = names_of(command, address);
-  HubHome home = value_or_exit(open_hub_home(command.data_dir, names, unix_ms_now() / 1'000, probe), kFailed);
-  auto rows = value_or_exit(world::SqliteRows::open(home.folder + "/hub.db"), kFailed);
+  HubHome home = or_exit(open_hub_home(command.data_dir, names, unix_ms_now() / 1'000, probe));
+  auto rows = or_exit(world::SqliteRows::open(home.folder + "/hub.db"));
   reached(probe, HubPoint::kDatabaseOpened);
-  const bool enrolled = value_or_exit(has_nodes(*rows), kFailed);
+  const bool enrolled = or_exit(has_nodes(*rows));
   hub::HubConfig config;
   config.ca_pin = home.authority.pin();
   HubService service(config, std::move(rows), home.authority, probe);
@@ -121,9 +115,9 @@ void run_hub(const HubCommand& command, HubProbe* probe) {
   options.key_pem = home.server.key_pem;
   options.ca_pem = home.authority.certificate_pem();
   options.connections_max = connections_possible(options.connections_max);
-  const auto server = value_or_exit(world::HttpsServer::listen(std::move(options), service), kFailed);
+  const auto server = or_exit(world::HttpsServer::listen(std::move(options), service));
   const std::string url = world::Endpoint{names.front(), server->port()}.url();
-  value_or_exit(write_hub_url(home, url, probe), kFailed);
+  or_exit(write_hub_url(home, url, probe));
   reached(probe, HubPoint::kUrlKept);
   server->stop_on_signals();
   print_next_steps(home, url, enrolled);

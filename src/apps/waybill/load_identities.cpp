@@ -23,12 +23,6 @@ namespace asio = boost::asio;
 constexpr size_t kDesks = 8;  // enrolments at once
 constexpr size_t kFileBytesMax = 1U << 30;
 
-template <class T>
-T or_exit(Result<T> result, const std::string& doing) {
-  if (!result.ok()) throw Exit{kFailed, doing + ": " + result.error().text};
-  return std::move(result).value();
-}
-
 std::vector<LoadIdentity> read_folder(const std::string& folder, const std::string& ca_pem) {
   std::vector<LoadIdentity> out;
   const auto ca = world::read_file(folder + "/ca.pem", kFileBytesMax);

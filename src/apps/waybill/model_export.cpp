@@ -1,13 +1,14 @@
 // waybill model export MODEL.wbm --target c -o pump.c: the model as source text for a microcontroller, with its sizes;
 // with a budget, a refusal that says how many trees would fit and what that loses.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <memory>
 #include <optional>
 
 #include "apps/waybill/commands.h"
-#include "apps/waybill/csv.h"
+#include "apps/waybill/model_rows.h"
 #include "apps/waybill/output.h"
 #include "base/bytes.h"
 #include "base/checksum.h"
@@ -28,12 +29,6 @@ struct ExportCommand {
   std::string data;
   std::optional<size_t> trees;
 };
-
-template <class T>
-T or_exit(Result<T> result, const std::string& where) {
-  if (!result.ok()) throw Exit{kFailed, where.empty() ? result.error().text : where + ": " + result.error().text};
-  return std::move(result).value();
-}
 
 // In the unit that budgets are given in, rounded up.
 std::string kib(size_t bytes) {
@@ -62,23 +57,14 @@ struct Sample {
   std::string name;
 };
 
-Sample sample_of(const ExportCommand& options, const PlainModel& model) {
-  const size_t features = model.features.size();
-  if (options.data.empty())
-    return {model.self_test.rows, model.self_test.rows.size() / features, "the package's self-test"};
-  const CsvTable table = or_exit(CsvTable::read(options.data), "");
-  Sample sample{std::vector<double>(table.rows_count() * features), table.rows_count(), options.data};
-  for (size_t feature = 0; feature < features; ++feature) {
-    const std::string& name = model.features[feature];
-    const auto column = table.column(name);
-    if (!column)
-      throw Exit{kFailed, options.data + ": the model needs a column '" + name + "' and the file has none" +
-                              suggestion(name, table.header())};
-    const std::vector<float> values = or_exit(table.numbers(*column), "");
-    for (size_t row = 0; row < values.size(); ++row)
-      sample.rows[row * features + feature] = static_cast<double>(values[row]);
+Sample sample_of(const ExportCommand& options, const engine::Model& model) {
+  const size_t features = model.features_count();
+  if (options.data.empty()) {
+    const std::vector<double>& rows = model.self_test().rows;
+    return {rows, rows.size() / features, "the package's self-test"};
   }
-  return sample;
+  const CsvTable table = or_exit(CsvTable::read(options.data));
+  return {or_exit(feature_rows(table, model, true)), table.rows_count(), options.data};
 }
 
 struct Predicted {
@@ -88,17 +74,12 @@ struct Predicted {
 
 Predicted predicted(const PlainModel& plain, const Sample& sample) {
   const engine::Model model = or_exit(engine::Model::load(or_exit(engine::pack(plain), "pack")), "load");
-  Predicted out;
-  out.margins.resize(sample.count * model.outputs_count());
-  model.predict_margins(sample.rows, sample.count, out.margins);
+  Predicted out{margins_of(model, sample.rows), {}};
   if (plain.labels.empty()) return out;
-  std::vector<double> answers(sample.count * model.answers_count());
-  model.probabilities(out.margins, answers);
-  for (size_t row = 0; row < sample.count; ++row) {
-    const auto from = answers.begin() + static_cast<ptrdiff_t>(row * model.answers_count());
-    const auto to = from + static_cast<ptrdiff_t>(model.answers_count());
-    out.labels.push_back(static_cast<size_t>(std::max_element(from, to) - from));
-  }
+  const std::vector<double> answers = answers_of(model, out.margins);
+  const auto width = static_cast<ptrdiff_t>(model.answers_count());
+  for (auto from = answers.begin(); from != answers.end(); from += width)
+    out.labels.push_back(static_cast<size_t>(std::max_element(from, from + width) - from));
   return out;
 }
 
@@ -127,8 +108,8 @@ std::string loss_of(const PlainModel& whole, const PlainModel& kept, const Sampl
 
 class Exporter {
  public:
-  Exporter(const ExportCommand& command, std::string bytes) : command_(command), bytes_(std::move(bytes)) {
-    whole_ = or_exit(engine::unpack(bytes_), command.model);
+  explicit Exporter(const ExportCommand& command) : command_(command), model_(load_model(command.model)) {
+    whole_ = or_exit(engine::unpack(model_.bytes()), command.model);
     budget_ = {budget_of(command.budget_flash, "--budget-flash"), budget_of(command.budget_ram, "--budget-ram")};
   }
 
@@ -146,7 +127,7 @@ class Exporter {
     options.cpp_header = command_.target == "cpp-header";
     options.f64_rows = command_.rows == "f64";
     options.name = stem();
-    options.model_sha256 = sha256_hex(bytes_);
+    options.model_sha256 = sha256_hex(model_.bytes());
     if (model.trees.size() < whole_.trees.size())
       options.made_from = "the first " + std::to_string(model.trees.size()) + " of its " +
                           std::to_string(whole_.trees.size()) + " trees";
@@ -181,7 +162,7 @@ class Exporter {
           "  rows   f32: the library compares in f64, and answers alike where a number is an f32; for more digits "
           "--rows f64\n");
     if (kept.trees.size() < whole_.trees.size())
-      std::printf("  loss   %s\n", loss_of(whole_, kept, sample_of(command_, whole_)).c_str());
+      std::printf("  loss   %s\n", loss_of(whole_, kept, sample_of(command_, model_)).c_str());
   }
 
   // What the first trees alone would need, and lose.
@@ -205,12 +186,12 @@ class Exporter {
     const engine::ExportSizes smaller = exported(fewer).sizes;
     return out + ".\n  Its first " + std::to_string(fewer.trees.size()) + " of " + std::to_string(whole_.trees.size()) +
            " trees fit (" + kib(smaller.flash()) + " and " + kib(smaller.ram()) +
-           "): " + loss_of(whole_, fewer, sample_of(command_, whole_)) + ".\n  To take them: --trees " +
+           "): " + loss_of(whole_, fewer, sample_of(command_, model_)) + ".\n  To take them: --trees " +
            std::to_string(fewer.trees.size());
   }
 
   const ExportCommand& command_;
-  std::string bytes_;
+  engine::Model model_;
   PlainModel whole_;
   Budget budget_;
 };
@@ -218,7 +199,7 @@ class Exporter {
 void run_export(const ExportCommand& command) {
   if (command.target == "c" && !command.output.ends_with(".c"))
     throw Exit{kUsage, "-o " + command.output + ": name a .c file; its header is written beside it"};
-  Exporter(command, or_exit(read_file(command.model, engine::limits::kModelBytesMax), "")).run();
+  Exporter(command).run();
 }
 
 }  // namespace

@@ -1,14 +1,10 @@
 // `waybill model export` as a person calls it: files, sizes, budgets.
-#include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <bit>
 #include <filesystem>
 
-#include "apps/waybill/commands.h"
-#include "apps/waybill/csv.h"
+#include "apps/waybill/test_command.h"
 #include "engine/engine.h"
 
 namespace wb::cli {
@@ -33,41 +29,22 @@ engine::PlainModel boosted(size_t trees) {
   return model;
 }
 
-class ModelExport : public ::testing::Test {
+class ModelExport : public CommandTest {
  protected:
   void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "waybill-export-XXXXXX").string();
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-    ASSERT_TRUE(write_file(path("m.wbm"), *engine::pack(boosted(20))).ok());
+    CommandTest::SetUp();
+    write("m.wbm", *engine::pack(boosted(20)));
   }
-  void TearDown() override { fs::remove_all(folder_); }
-  std::string path(const std::string& name) const { return (fs::path(folder_) / name).string(); }
 
   // The exit code; what was said is in said_.
-  int run(std::vector<std::string> more) {
-    CLI::App app{"test"};
-    add_model(app);
+  int run(const std::vector<std::string>& more) {
     std::vector<std::string> arguments = {"model", "export", path("m.wbm"), "-o", path("pump.c")};
     arguments.insert(arguments.end(), more.begin(), more.end());
-    std::reverse(arguments.begin(), arguments.end());
-    ::testing::internal::CaptureStdout();
-    int code = 0;
-    std::string message;
-    try {
-      app.parse(arguments);
-    } catch (const CLI::ParseError& error) {
-      code = kUsage;
-      message = error.what();
-    } catch (const Exit& exit) {
-      code = exit.code;
-      message = exit.message;
-    }
-    said_ = ::testing::internal::GetCapturedStdout() + message;
-    return code;
+    const Outcome outcome = CommandTest::run(add_model, arguments);
+    said_ = outcome.out + outcome.message;
+    return outcome.code;
   }
 
-  std::string folder_;
   std::string said_;
 };
 

@@ -18,12 +18,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-template <class T>
-T or_exit(Result<T> result) {
-  if (!result.ok()) throw Exit{kFailed, result.error().text};
-  return std::move(result).value();
-}
-
 struct ImportOptions {
   std::string file;
   std::string out;
@@ -158,6 +152,13 @@ std::string_view compare_name(engine::Compare compare) {
   return "";
 }
 
+// "trees", "steps and a linear model", …
+std::string kind_of(const engine::PlainModel& model) {
+  std::string kind = model.steps.empty() ? "" : "steps and ";
+  if (!model.linear) return kind + (model.trees.empty() ? "a constant" : "trees");
+  return kind + (model.trees.empty() ? "a linear model" : "a linear model with trees");
+}
+
 Json describe(const std::string& path, const engine::Model& model) {
   const engine::PlainModel plain = or_exit(engine::unpack(model.bytes()));
   size_t depth = 0;
@@ -166,7 +167,7 @@ Json describe(const std::string& path, const engine::Model& model) {
   Json json;
   json["model"] = path;
   for (const auto& [key, text] : plain.notes) json["notes"][key] = text;
-  json["kind"] = plain.steps.empty() ? "trees" : "steps and trees";
+  json["kind"] = kind_of(plain);
   json["objective"] = engine::objective_name(plain.objective);
   json["trees"] = model.trees_count();
   json["nodes"] = model.nodes_count();

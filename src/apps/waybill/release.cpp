@@ -20,8 +20,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+// What a person wrote wrongly is bad configuration.
 template <class T>
-T or_exit(Result<T> result) {
+T or_bad_configuration(Result<T> result) {
   if (!result.ok())
     throw Exit{result.error().code == Code::kInvalid ? kBadConfiguration : kFailed, result.error().text};
   return std::move(result).value();
@@ -43,12 +44,12 @@ void create_key(const Options& options) {
   std::string seed(kEd25519KeyBytes, '\0');
   if (RAND_priv_bytes(reinterpret_cast<unsigned char*>(seed.data()), static_cast<int>(seed.size())) != 1)
     throw Exit{kFailed, "the machine gave no random bytes for a key"};
-  const std::string public_key = or_exit(ed25519_public_key(seed));
+  const std::string public_key = or_bad_configuration(ed25519_public_key(seed));
   std::string text = encode_key_file(seed);
   const Status written = world::write_file_atomic(options.out, text, 0600);
   OPENSSL_cleanse(text.data(), text.size());
   OPENSSL_cleanse(seed.data(), seed.size());
-  or_exit(written);
+  or_bad_configuration(written);
   std::printf(
       "private key  %s (keep it: whoever has it can release)\npublic key   %s\nkey id       %s\n"
       "next: waybill release key trust %s%s\n",
@@ -58,12 +59,14 @@ void create_key(const Options& options) {
 
 void build(Options& options) {
   ReleaseInputs& inputs = options.inputs;
-  inputs.pipeline = or_exit(world::read_file(inputs.pipeline_file, 1U << 20));
-  if (!inputs.model_file.empty()) inputs.model = or_exit(world::read_file(inputs.model_file, limits::kReleaseBytesMax));
-  inputs.seed = or_exit(decode_key_file(or_exit(world::read_file(options.key_file, 4'096)), options.key_file));
-  const Bytes artifact = or_exit(build_release_file(inputs));
+  inputs.pipeline = or_bad_configuration(world::read_file(inputs.pipeline_file, 1U << 20));
+  if (!inputs.model_file.empty())
+    inputs.model = or_bad_configuration(world::read_file(inputs.model_file, limits::kReleaseBytesMax));
+  inputs.seed = or_bad_configuration(
+      decode_key_file(or_bad_configuration(world::read_file(options.key_file, 4'096)), options.key_file));
+  const Bytes artifact = or_bad_configuration(build_release_file(inputs));
   if (options.out.empty()) options.out = inputs.name + "-" + inputs.version + ".wbr";
-  or_exit(world::write_file_atomic(options.out, artifact, 0644));
+  or_bad_configuration(world::write_file_atomic(options.out, artifact, 0644));
   std::printf("%s@%s  %s  %s\n%s\nnext: waybill release push %s%s\n", inputs.name.c_str(), inputs.version.c_str(),
               format_size_bytes(static_cast<int64_t>(artifact.size())).c_str(), options.out.c_str(),
               sha256_hex(artifact).c_str(), options.out.c_str(), hub_to_fill_in().c_str());
@@ -91,7 +94,7 @@ Json to_json(const wire::Release& release, size_t size) {
 
 // A file says what it is, not who may trust it: that is decided where it is pushed and loaded.
 void show_file(const Options& options) {
-  const Bytes artifact = or_exit(world::read_file(options.what, limits::kReleaseBytesMax));
+  const Bytes artifact = or_bad_configuration(world::read_file(options.what, limits::kReleaseBytesMax));
   const Result<wire::Release> opened = wire::inspect_release(artifact);
   if (!opened.ok()) throw Exit{kFailed, options.what + ": " + opened.error().text};
   if (print_structured(options.format, to_json(*opened, artifact.size()))) return;
@@ -130,7 +133,7 @@ void list(const Options& options) {
 
 // Looked at here first: a damaged file should not travel to be refused.
 void push(const Options& options) {
-  const Bytes artifact = or_exit(world::read_file(options.what, limits::kReleaseBytesMax));
+  const Bytes artifact = or_bad_configuration(world::read_file(options.what, limits::kReleaseBytesMax));
   const Result<wire::Release> opened = wire::inspect_release(artifact);
   if (!opened.ok()) throw Exit{kFailed, options.what + ": " + opened.error().text};
   AdminClient client(options.hub);
