@@ -72,14 +72,14 @@ uint64_t errors_allowed(const ScoreSketch* control, uint64_t attempts, const Thr
          static_cast<uint64_t>(Uint128{attempts} * thresholds.error_ppm / kPpm);
 }
 
-// The bin that holds the 95th percentile, or -1.
-int p95_bin(const Repeated<uint64_t>& bins) {
+// The bin that holds the median, or -1.
+int median_bin(const Repeated<uint64_t>& bins) {
   const uint64_t total = total_of(bins);
   if (total == 0) return -1;
   uint64_t below = 0;
   for (int i = 0; i < bins.size(); ++i) {
     below += bins.Get(i);
-    if (Uint128{below} * 100 >= Uint128{total} * 95) return i;
+    if (below >= total - below) return i;
   }
   return bins.size() - 1;
 }
@@ -126,12 +126,12 @@ bool judge_errors(const Probation& probation, const Thresholds& thresholds, cons
 bool judge_latency(const ScoreSketch& candidate, const ScoreSketch* incumbent, const Thresholds& thresholds,
                    Verdict& verdict) {
   if (incumbent == nullptr) return false;  // a reference from another machine says nothing about this one's speed
-  const int ours = p95_bin(candidate.latency_bins_us());
-  const int theirs = p95_bin(incumbent->latency_bins_us());
+  const int ours = median_bin(candidate.latency_bins_us());
+  const int theirs = median_bin(incumbent->latency_bins_us());
   if (ours < 0 || theirs < 0 || ours <= theirs + static_cast<int>(thresholds.latency_bins)) return false;
   verdict = {Verdict::Kind::kFail, "DEPLOY_FAILED/PROBATION/LATENCY",
-             "95% of its answers take up to " + std::to_string(uint64_t{1} << ours) +
-                 " µs; the running release takes up to " + std::to_string(uint64_t{1} << theirs) + " µs"};
+             "half of its answers take up to " + std::to_string(uint64_t{1} << ours) +
+                 " µs; half of the running release's up to " + std::to_string(uint64_t{1} << theirs) + " µs"};
   return true;
 }
 

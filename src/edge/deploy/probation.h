@@ -28,7 +28,8 @@ struct Thresholds {
   // Tolerated extra errors: this share of the records, plus three standard deviations (Poisson) of what the incumbent
   // made.
   uint64_t error_ppm = 10'000;
-  // p95 latency may be this many powers of two slower than the incumbent's: 4 = sixteen times.
+  // Median latency may be this many powers of two slower than the incumbent's: 4 = sixteen times. The median, because
+  // among thirty records one batch that had to wait for its processor is more than the slowest twentieth.
   uint64_t latency_bins = 4;
   // Half the sum of label share differences: 0.20 = one record in five gets another label.
   uint64_t label_ppm = 200'000;

@@ -36,6 +36,13 @@ wire::ScoreSketch slow(wire::ScoreSketch sketch, int bin) {
   return sketch;
 }
 
+// As many of its answers as `n` fell into a slower bin.
+wire::ScoreSketch waited(wire::ScoreSketch sketch, uint64_t n, int bin) {
+  sketch.set_latency_bins_us(4, sketch.latency_bins_us(4) - n);
+  sketch.set_latency_bins_us(bin, sketch.latency_bins_us(bin) + n);
+  return sketch;
+}
+
 TEST(Probation, Table) {
   const auto scores = [](uint64_t n) { return test_scores(n, kShuttle, 97, 1); };
   const auto kWait = Verdict::Kind::kWait;
@@ -96,6 +103,7 @@ TEST(Probation, Table) {
       {"not yet", scores(400), scores(400), scores(9'000), 500, false, kWait, {}},
       {"time is up with enough", scores(400), scores(400), scores(9'000), 500, true, kPass, {}},
       {"a rollout that asks for no records", scores(40), scores(40), scores(9'000), 0, false, kPass, {}},
+      {"a batch of the few had to wait", waited(scores(30), 3, 14), scores(30), scores(9'000), 0, false, kPass, {}},
       // Failing. Columns in the wrong order: another label for most, unsure, and far from what it was trained on.
       {"wrong columns", test_scores(500, {10, 2, 3, 15, 70}, 62, 19), scores(500), scores(9'000), 500, false, kFail,
        "DEPLOY_FAILED/PROBATION/LABEL_DRIFT"},
