@@ -225,6 +225,24 @@ TEST(Outbox, DamagedCountersAskForANewIncarnationBeyondEverythingSeen) {  // Q3 
   EXPECT_FALSE(disk.open(kConfig).new_incarnation_needed);
 }
 
+// Counters from before the last records, and nothing else amiss: no row to mend, but what was found out is kept.
+TEST(Outbox, CountersBehindTheRecordsAskForANewIncarnationOnce) {  // Q5 Q6
+  Disk disk;
+  {
+    Outbox box = disk.open(kConfig).outbox;
+    offer_one(box, disk, make_offer(Lane::kLive, "record"));
+    const std::string older = disk.rows[{NodeTable::kState, std::string(kCountersKey)}];
+    offer_one(box, disk, make_offer(Lane::kLive, "record"));
+    disk.rows[{NodeTable::kState, std::string(kCountersKey)}] = older;
+  }
+  const Opened opened = disk.open(kConfig);
+  EXPECT_TRUE(opened.new_incarnation_needed);
+  EXPECT_EQ(opened.lost_count, 0U);
+  EXPECT_EQ(opened.outbox.view({}).lanes[1].next_seq, 3U);
+  expect_exact(opened.outbox.view({}));
+  EXPECT_FALSE(disk.open(kConfig).new_incarnation_needed);
+}
+
 TEST(Outbox, AnEmptyDiskIsNoDamageButAnEmptiedOneIs) {
   Disk disk;
   EXPECT_FALSE(disk.open(kConfig).new_incarnation_needed);

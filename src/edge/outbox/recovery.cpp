@@ -86,7 +86,8 @@ class Recovery {
     read_budget(config, now, found_any);
     for (size_t pool = 0; pool < Outbox::kPoolsCount; ++pool) box_.rebuild_heap(static_cast<Outbox::Pool>(pool));
     box_.make_room(changes_);
-    if (opened_.lost_count > 0 || !counters_ok || !changes_.ops.empty()) box_.save(changes_);
+    if (!counters_ok || box_.encode_counters() != counters->second || thresholds_changed() || !changes_.ops.empty())
+      box_.save(changes_);  // whatever was found out is found out once
     changes_.finish();
   }
 
@@ -166,6 +167,9 @@ class Recovery {
       if (newest_arrival_ > pool.thresholds.next_event() && newest_arrival_ < kSeqMax && !thresholds)
         pool.thresholds.start_at(newest_arrival_);
     }
+  }
+  bool thresholds_changed() const {
+    return std::any_of(box_.pools_.begin(), box_.pools_.end(), [](const auto& pool) { return pool.changed; });
   }
   bool evicted_any(size_t pool) const {
     for (const Lane lane : kLanes)
