@@ -171,6 +171,11 @@ Status check_linear(const Description& model, size_t width) {
                 " weights; there must be one for each output and column, ",
                 std::to_string(width * model.outputs_count()));
   for (size_t i = 0; i < weights.size(); ++i) WB_CHECK(check_number(weights[i], model.sum.precision, at("weight", i)));
+  const std::vector<double>& means = model.linear->means;
+  if (!means.empty() && means.size() != width)
+    return fail(Code::kInvalid, "there are ", std::to_string(means.size()), " means for ", std::to_string(width),
+                " columns");
+  for (size_t i = 0; i < means.size(); ++i) WB_CHECK(check_number(means[i], Precision::kF64, at("mean", i)));
   return ok_status();
 }
 
@@ -210,6 +215,21 @@ Status check_leaf(const Description& model, const Tree& tree, const TreeNode& le
                                               std::to_string(vectors), "; they count from 0"));
 }
 
+}  // namespace
+
+// A leaf that no row reached is no fault: CatBoost's symmetric trees have many.
+Status check_covers(std::span<const double> covers) {
+  double sum = 0;
+  for (const double cover : covers) {
+    if (!(cover >= 0) || cover > limits::kCoverMax || std::signbit(cover))
+      return fail(Code::kInvalid, "a cover is not finite, below 0 or too large");
+    sum += cover;
+  }
+  return sum > 0 ? ok_status() : Status(fail(Code::kInvalid, "no leaf has a cover above 0"));
+}
+
+namespace {
+
 // Walks what can be reached, left side first. Refuses cycles, shared children and indices that lead nowhere.
 Status check_tree(const Description& model, const Tree& tree, size_t width, size_t& reached) {
   if (tree.output >= model.outputs_count()) return fail(Code::kInvalid, "adds to an output that is not there");
@@ -217,6 +237,9 @@ Status check_tree(const Description& model, const Tree& tree, size_t width, size
     return fail(Code::kInvalid, "its leaf vectors do not have one value for each output");
   for (const double value : tree.vectors)
     WB_CHECK(check_number(value, model.sum.precision, "a value of a leaf vector"));
+  if (!tree.covers.empty() && tree.covers.size() != tree.nodes.size())
+    return fail(Code::kInvalid, "it has not one cover for each node");
+  std::vector<double> covers;
   std::vector<std::pair<int32_t, size_t>> waiting{{0, 0}};
   size_t seen = 0;
   while (!waiting.empty()) {
@@ -232,6 +255,7 @@ Status check_tree(const Description& model, const Tree& tree, size_t width, size
     const bool leaf = node.left < 0;
     const Status sound = leaf ? check_leaf(model, tree, node) : check_split(model, node, width);
     if (!sound.ok()) return sound.error().within(at("node", static_cast<size_t>(index)));
+    if (leaf && !tree.covers.empty()) covers.push_back(tree.covers[static_cast<size_t>(index)]);
     if (leaf) continue;
     if (depth == limits::kTreeDepthMax)
       return fail(Code::kInvalid, "deeper than ", std::to_string(limits::kTreeDepthMax));
@@ -239,7 +263,7 @@ Status check_tree(const Description& model, const Tree& tree, size_t width, size
     waiting.emplace_back(node.left, depth + 1);
   }
   reached += seen;
-  return ok_status();
+  return tree.covers.empty() ? ok_status() : check_covers(covers);
 }
 
 Status check_trees(const Description& model, size_t width) {
@@ -250,6 +274,8 @@ Status check_trees(const Description& model, size_t width) {
   for (size_t i = 0; i < model.trees.size(); ++i) {
     const Status sound = check_tree(model, model.trees[i], width, nodes);
     if (!sound.ok()) return sound.error().within(at("tree", i));
+    if (model.trees[i].covers.empty() == has_covers(model))
+      return fail(Code::kInvalid, at("tree", i), " and tree 0 differ in whether they have covers");
     if (nodes > limits::kModelNodesMax)
       return fail(Code::kInvalid, "more than ", std::to_string(limits::kModelNodesMax), " nodes");
   }

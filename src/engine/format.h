@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstdint>
 #include <limits>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -31,9 +32,12 @@ enum class Tag : uint8_t {
   kScores = 7,
   kSelfTest = 8,
   kNotes = 9,
-  kLinear = 10  // only where flag kLinearPart is set
+  // From here on a section is there only if it says something.
+  kLinear = 10,  // if flag kLinearPart is set
+  kCovers = 11
 };
-inline constexpr size_t kSectionsCount = 10;
+inline constexpr size_t kSectionsAlways = 9;
+inline constexpr size_t kSectionsCount = 11;
 std::string_view section_name(Tag tag);
 
 // Bits of the flags byte in the about section.
@@ -50,6 +54,14 @@ inline constexpr uint8_t kLinearPart = 128;
 enum class StepKind : uint8_t { kSelect = 1, kScale = 2, kImpute = 3, kOrdinal = 4, kOneHot = 5 };
 enum class CurveKind : uint8_t { kPlatt = 1, kIsotonic = 2 };
 
+// Bits of the first byte in the linear section.
+inline constexpr uint8_t kSkipsMissing = 1;
+inline constexpr uint8_t kMeans = 2;
+
+// How covers are written: the first of these that holds all of them.
+enum class CoverKind : uint8_t { kWhole = 1, kF32 = 2, kF64 = 3 };
+CoverKind cover_kind(std::span<const double> covers);
+
 // A slot's kind byte: bits 0-1 the rule for missing values, bit 2 categories, bits 3-4 the side.
 inline constexpr uint8_t kCategorical = 4;
 inline constexpr unsigned kSideShift = 3;
@@ -61,6 +73,7 @@ inline constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 Status check_model(const PlainModel& model);
 std::string pack_slots(const RankedForest& forest, const Description& model);
 std::string pack_trees(const RankedForest& forest, const Description& model);
+std::string pack_covers(const RankedForest& forest);
 
 inline void put_byte(std::string& out, uint8_t value) { out.push_back(static_cast<char>(value)); }
 inline void put_varint(std::string& out, uint64_t value) {

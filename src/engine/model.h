@@ -13,6 +13,7 @@
 // answers.
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -37,6 +38,7 @@ inline constexpr size_t kTreeDepthMax = 64;
 inline constexpr size_t kModelNodesMax = 4U << 20;
 inline constexpr size_t kStepsMax = 64;
 inline constexpr size_t kStepCategoriesMax = 4'096;
+inline constexpr double kCoverMax = std::numeric_limits<float>::max();  // so that no sum of a tree's is infinite
 inline constexpr uint32_t kCategoryMax = (1U << 24) - 1;  // XGBoost's own limit: a category is exact in f32
 inline constexpr size_t kCurvePointsMax = 4'096;
 inline constexpr size_t kSketchEdgesMax = 63;
@@ -101,6 +103,9 @@ struct Tree {
   std::vector<TreeNode> nodes;
   std::vector<double> vectors =
       {};  // f64[vectors, outputs]: each leaf adds one to all margins; else leaves are scalars
+  // f64[nodes], of which those of leaves count: how much training weight reached each, which is what explanations need
+  // and nothing else does. All trees of a model have them, or none.
+  std::vector<double> covers = {};
 };
 
 // ---- Preparing a row. Each step takes the columns that the step before it left; the first takes the features.
@@ -152,6 +157,8 @@ struct Calibration {
 struct Linear {
   std::vector<double> weights;  // f64[outputs, columns]
   bool skips_missing = false;   // NaN adds nothing (XGBoost's gblinear); else it makes the margin NaN
+  std::vector<double> means =
+      {};  // f64[columns]: the row that explanations compare with; or none, and nothing explains
 };
 
 // How weights and leaves become margins: the library's own order. In `precision`, every operation rounded:
@@ -190,6 +197,10 @@ struct Description {
 bool computes_f64(const Description& model);
 // Columns that the trees see. Asks only for steps that check_description() would take.
 size_t columns_count(const Description& model);
+// Whether the trees say how much training weight reached their leaves.
+inline bool has_covers(const Description& model) { return !model.trees.empty() && !model.trees[0].covers.empty(); }
+// Of one tree's leaves, in any order: ok, or what is wrong.
+Status check_covers(std::span<const double> covers);
 // Ok, or kInvalid with what is wrong and where ("tree 3: node 7: splits on column 9 of 4").
 Status check_description(const Description& model);
 

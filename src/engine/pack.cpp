@@ -197,8 +197,10 @@ std::string pack_scores(const ReferenceScores& scores) {
 
 std::string pack_linear(const PlainModel& model) {
   std::string out;
-  put_byte(out, model.linear->skips_missing ? 1 : 0);
-  for (const double weight : model.linear->weights) put_number(out, weight, model.sum.precision);
+  const Linear& linear = *model.linear;
+  put_byte(out, static_cast<uint8_t>((linear.skips_missing ? kSkipsMissing : 0) | (linear.means.empty() ? 0 : kMeans)));
+  for (const double weight : linear.weights) put_number(out, weight, model.sum.precision);
+  put_numbers(out, linear.means);
   return out;
 }
 
@@ -245,6 +247,7 @@ Result<std::string> pack(const PlainModel& model) {
   }
   put_section(out, Tag::kNotes, notes);
   if (model.linear) put_section(out, Tag::kLinear, pack_linear(model));
+  if (!forest.covers.empty()) put_section(out, Tag::kCovers, pack_covers(forest));
   put_u32(out, crc32c(out));
   if (out.size() > limits::kModelBytesMax) {
     return fail(Code::kFull, "the package has ", std::to_string(out.size()), " bytes, the limit is ",

@@ -1,6 +1,7 @@
-// The two sections that hold the forest. Each kind of byte has a run of its own (structure, slots, ranks, leaves), so
+// The sections that hold the forest. Each kind of byte has a run of its own (structure, slots, ranks, leaves), so
 // that new leaves move nothing and a compressor sees like beside like.
 #include <algorithm>
+#include <cmath>
 
 #include "engine/format.h"
 
@@ -89,6 +90,27 @@ std::string pack_trees(const RankedForest& forest, const Description& model) {
   }
   out += sides.finish();
   for (const double value : forest.values) put_number(out, value, model.sum.precision);
+  return out;
+}
+
+// Counts of rows take a byte or two; sums of second derivatives are f32 in the libraries that have them.
+CoverKind cover_kind(std::span<const double> covers) {
+  constexpr double kExact = static_cast<double>(uint64_t{1} << 53);
+  const auto whole = [&](double cover) { return cover <= kExact && cover == std::floor(cover); };
+  const auto f32 = [](double cover) { return static_cast<double>(static_cast<float>(cover)) == cover; };
+  if (std::all_of(covers.begin(), covers.end(), whole)) return CoverKind::kWhole;
+  return std::all_of(covers.begin(), covers.end(), f32) ? CoverKind::kF32 : CoverKind::kF64;
+}
+
+std::string pack_covers(const RankedForest& forest) {
+  const CoverKind kind = cover_kind(forest.covers);
+  std::string out;
+  put_byte(out, static_cast<uint8_t>(kind));
+  for (const double cover : forest.covers) {
+    if (kind == CoverKind::kWhole) put_varint(out, static_cast<uint64_t>(cover));
+    if (kind == CoverKind::kF32) put_f32(out, static_cast<float>(cover));
+    if (kind == CoverKind::kF64) put_f64(out, cover);
+  }
   return out;
 }
 

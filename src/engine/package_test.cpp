@@ -289,10 +289,65 @@ TEST(Package, ALinearPartHasASectionBehindTheOthers) {
   const std::string fault = Model::load(repaired(bytes)).error().text;
   EXPECT_NE(fault.find("the flag for a linear part and the sections do not agree"), std::string::npos) << fault;
   bytes[9] = '\x80';
-  bytes[bytes.size() - 9] = 2;
-  EXPECT_NE(Model::load(repaired(bytes)).error().text.find("linear: an unknown rule"), std::string::npos);
+  bytes[bytes.size() - 9] = 4;
+  EXPECT_NE(Model::load(repaired(bytes)).error().text.find("linear: an unknown flag"), std::string::npos);
+  plain.linear->means = {0.1};
+  EXPECT_EQ(unpack(*pack(plain))->linear->means, plain.linear->means);
+  plain.linear->means.push_back(1);
+  EXPECT_EQ(refusal(plain), "there are 2 means for 1 columns");
+  plain.linear->means.clear();
   plain.linear->weights.push_back(1);
   EXPECT_EQ(refusal(plain), "there are 2 weights; there must be one for each output and column, 1");
+}
+
+// The worked example with covers: the last section, in the shortest of three forms.
+TEST(Package, CoversAreWrittenInTheirShortestForm) {
+  PlainModel plain = small_model();
+  const auto section = [&](double left, double right) {
+    plain.trees[0].covers = {7, left, right};  // that of a split says nothing
+    const std::string bytes = *pack(plain);
+    EXPECT_EQ(unpack(bytes)->trees[0].covers, (std::vector<double>{0, left, right}));
+    const size_t at = bytes.rfind(std::string("\x09\x01\x00", 3)) + 3;
+    return hex_encode(bytes.substr(at, bytes.size() - at - format::kTrailerBytes));
+  };
+  EXPECT_EQ(section(300, 0), "0b0401ac0200");
+  EXPECT_EQ(section(1.5, 0), "0b09020000c03f00000000");
+  EXPECT_EQ(section(0.1, 1), "0b11039a9999999999b93f000000000000f03f");
+  EXPECT_EQ(section(limits::kCoverMax, 1), "0b0902ffff7f7f0000803f");
+  const auto wrong = [&](std::vector<double> covers) {
+    plain.trees[0].covers = std::move(covers);
+    return refusal(plain);
+  };
+  EXPECT_EQ(wrong({0, 1}), "tree 0: it has not one cover for each node");
+  EXPECT_EQ(wrong({1, 0, 0}), "tree 0: no leaf has a cover above 0");
+  for (const double bad : {-1.0, -0.0, std::nan(""), 1e39})
+    EXPECT_EQ(wrong({1, bad, 1}), "tree 0: a cover is not finite, below 0 or too large");
+  plain.trees.push_back(plain.trees[0]);
+  plain.trees[0].covers = {0, 1, 1};
+  plain.trees[1].covers = {};
+  EXPECT_EQ(refusal(plain), "tree 1 and tree 0 differ in whether they have covers");
+}
+
+TEST(Package, CoversThatLieAreNamed) {
+  PlainModel plain = small_model();
+  plain.trees[0].covers = {0, 300, 2};
+  const std::string bytes = *pack(plain);
+  const std::string before = bytes.substr(0, bytes.size() - format::kTrailerBytes - 6);
+  const auto fault = [&](std::string_view section) {
+    const std::string changed = before + std::string(section) + std::string(format::kTrailerBytes, '\0');
+    return Model::load(repaired(changed)).error().text;
+  };
+  using std::string_view_literals::operator""sv;
+  EXPECT_NE(fault("\x0b\x03\x01\x00\x00"sv).find("covers: tree 0: no leaf has a cover above 0"), std::string::npos);
+  EXPECT_NE(fault("\x0b\x02\x01\x05"sv).find("covers: fewer covers than leaves"), std::string::npos);
+  EXPECT_NE(fault("\x0b\x01\x04"sv).find("covers: an unknown kind"), std::string::npos);
+  EXPECT_NE(fault("\x0b\x04\x01\x05\x05\x05"sv).find("covers: bytes are left over"), std::string::npos);
+  EXPECT_NE(fault("\x0b\x0a\x01\x81\x80\x80\x80\x80\x80\x80\x10\x05"sv).find("a cover beyond 2^53"), std::string::npos);
+  EXPECT_NE(fault("\x0b\x09\x02\x00\x00\x80\x3f\x00\x00\x80\x3f"sv).find("not in their shortest form"),
+            std::string::npos);
+  EXPECT_NE(fault("\x0b\x09\x02\x00\x00\x80\xbf\x00\x00\x80\x3f"sv).find("tree 0: a cover is not finite, below 0"),
+            std::string::npos);
+  EXPECT_NE(fault("\x0c\x01\x00"sv).find("bytes are left over"), std::string::npos);
 }
 
 TEST(Package, SaysWhatItWasGiven) {
@@ -317,6 +372,7 @@ TEST(Package, KeepsEveryKindOfModel) {
     EXPECT_EQ(again->steps.size(), plain.steps.size());
     EXPECT_EQ(again->calibration.has_value(), plain.calibration.has_value());
     EXPECT_EQ(again->linear.has_value(), plain.linear.has_value());
+    EXPECT_EQ(has_covers(*again), has_covers(plain));
     Prng prng(seed);
     for (int i = 0; i < 20; ++i) {
       const std::vector<double> row = testing::nasty_wide_rows(prng, plain, 1);

@@ -166,6 +166,8 @@ Result<RankedForest> rank_forest(const Description& model) {
     out.outputs.push_back(tree.vectors.empty() ? tree.output : static_cast<uint32_t>(outputs));
     preorder(tree, [&](const TreeNode& node) {
       out.leaf.push_back(node.left < 0);
+      if (node.left < 0 && !tree.covers.empty())
+        out.covers.push_back(tree.covers[static_cast<size_t>(&node - tree.nodes.data())]);
       if (node.left < 0) add_leaf(tree, node, outputs, out);
       if (node.left >= 0) add_split(model, all, node, out);
     });
@@ -185,6 +187,7 @@ void expand_forest(const RankedForest& forest, Description& model) {
   size_t node = 0;
   size_t split = 0;
   size_t value = 0;
+  size_t leaf = 0;
   for (const uint32_t output : forest.outputs) {
     const bool vectors = output == outputs;
     Tree& tree = model.trees.emplace_back();
@@ -210,6 +213,10 @@ void expand_forest(const RankedForest& forest, Description& model) {
         for (size_t i = 0; i < outputs; ++i) tree.vectors.push_back(forest.values[value++]);
       } else {
         next.value = forest.values[value++];
+      }
+      if (!forest.covers.empty()) {
+        tree.covers.resize(at + 1, 0.0);  // those of splits say nothing
+        tree.covers[at] = forest.covers[leaf++];
       }
       if (open.empty()) break;
       tree.nodes[open.back()].right = static_cast<int32_t>(at + 1);

@@ -45,6 +45,7 @@ struct RankedForest {
   std::vector<uint8_t> rank;      // u8[splits]
   std::vector<bool> left;         // [splits]: where a missing value goes
   std::vector<double> values;     // of the leaves: one each, or one for each output
+  std::vector<double> covers;     // f64[leaves], or none
 };
 
 // Where the ranks of a row stand: one position for each slot of numbers and for each set, two if missing values may go

@@ -103,6 +103,9 @@ Result<std::vector<Slot>> read_slots(ReaderView in, const Description& model);
 // Fills all of `forest` but its slots, which it has.
 Status read_trees(ReaderView in, const Description& model, RankedForest& forest);
 
+// Of the leaves that `forest` has.
+Status read_covers(ReaderView in, RankedForest& forest);
+
 // All of a package but the trees, and the trees in ranks.
 struct Unpacked {
   PlainModel model;

@@ -99,6 +99,19 @@ inline void answer_self_test(PlainModel& model) {
   }
 }
 
+// Counts of rows, some of them 0; or weights.
+inline void add_covers(Prng& prng, Description& model) {
+  const uint64_t kind = prng.below(3);
+  for (Tree& tree : model.trees) {
+    tree.covers.assign(tree.nodes.size(), 1);  // so that no sum is 0
+    for (double& cover : tree.covers) {
+      const auto rows = static_cast<double>(prng.below(300));
+      if (prng.chance(700'000)) cover = rows / (kind == 0 ? 1 : kind == 1 ? 256 : 3);
+    }
+    tree.covers[0] = 1;  // of trees of one leaf
+  }
+}
+
 // A model of every kind that a description can say; which, depends on the seed.
 inline PlainModel wild_model(uint64_t seed) {
   Prng prng(seed);
@@ -138,6 +151,9 @@ inline PlainModel wild_model(uint64_t seed) {
   if (outputs == 2 && prng.chance(500'000))
     model.calibration = Calibration{true, {Platt{-1, 0.5}, Isotonic{{-1, 0, 1}, {0, 0.5, 1}}}};
   make_foreign(prng, model);
+  if (prng.chance(500'000)) add_covers(prng, model);
+  if (model.linear && prng.chance(500'000))
+    for (size_t i = 0; i < columns_count(model); ++i) model.linear->means.push_back(random_number(prng, true));
   return model;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <optional>
 
 #include "base/checksum.h"
 #include "engine/format.h"
@@ -177,12 +178,15 @@ Status read_notes(ReaderView in, PlainModel& model) {
 
 // The steps are known by now, but not whether they make sense.
 Status read_linear(ReaderView in, PlainModel& model) {
-  const uint8_t skips = in.byte();
-  if (skips > 1) return in.damaged("an unknown rule for missing values");
-  model.linear->skips_missing = skips == 1;
+  const uint8_t flags = in.byte();
+  if (flags > (kSkipsMissing | kMeans)) return in.damaged("an unknown flag");
+  model.linear->skips_missing = (flags & kSkipsMissing) != 0;
+  const size_t means = (flags & kMeans) != 0 ? columns_count(model) : 0;
+  if (means > in.rest().size() / 8) return in.damaged("fewer means than columns");
   const size_t number_bytes = model.sum.precision == Precision::kF32 ? 4 : 8;
-  model.linear->weights.resize(in.rest().size() / number_bytes);
+  model.linear->weights.resize((in.rest().size() - means * 8) / number_bytes);
   for (double& weight : model.linear->weights) weight = in.number(model.sum.precision);
+  model.linear->means = read_numbers(in, means);
   return in.close();
 }
 
@@ -209,18 +213,22 @@ Status check_envelope(std::string_view bytes) {
   return ok_status();
 }
 
-// A reader for each section, by its place in the file.
-Result<std::vector<ReaderView>> split_sections(std::string_view bytes) {
+// A reader for each section, by its tag.
+Result<std::vector<std::optional<ReaderView>>> split_sections(std::string_view bytes) {
   ReaderView in(bytes.substr(0, bytes.size() - kTrailerBytes), "head", 0);
   in.take(kHeadBytes - 1);
   if (in.byte() != 0) return in.damaged("the byte behind the version is not 0");
-  std::vector<ReaderView> sections;
+  std::vector<std::optional<ReaderView>> sections;
   for (size_t i = 1; i <= kSectionsCount; ++i) {
     const auto tag = static_cast<Tag>(i);
-    if (tag == Tag::kLinear && in.finished()) break;
+    const bool here = !in.rest().empty() && static_cast<uint8_t>(in.rest().front()) == i;
+    if (!here && i > kSectionsAlways) {
+      sections.emplace_back();
+      continue;
+    }
     if (in.byte() != i) return in.damaged("the " + std::string(section_name(tag)) + " section is not where it must be");
     const std::string_view payload = in.take(in.count(limits::kModelBytesMax, 1));
-    sections.emplace_back(payload, section_name(tag), in.offset() - payload.size());
+    sections.emplace_back(ReaderView(payload, section_name(tag), in.offset() - payload.size()));
     if (!in.ok()) return in.damaged("");
   }
   WB_CHECK(in.close());
@@ -230,15 +238,17 @@ Result<std::vector<ReaderView>> split_sections(std::string_view bytes) {
 }  // namespace
 
 std::string_view section_name(Tag tag) {
-  constexpr std::array<std::string_view, kSectionsCount> kNames = {
-      "about", "steps", "slots", "trees", "calibration", "sketches", "scores", "self-test", "notes", "linear"};
+  constexpr std::array<std::string_view, kSectionsCount> kNames = {"about",       "steps",    "slots",  "trees",
+                                                                   "calibration", "sketches", "scores", "self-test",
+                                                                   "notes",       "linear",   "covers"};
   return kNames[static_cast<size_t>(tag) - 1];
 }
 
 Result<Unpacked> read_package(std::string_view bytes) {
   WB_CHECK(check_envelope(bytes));
-  WB_TRY(const std::vector<ReaderView> sections, split_sections(bytes));
-  const auto section = [&](Tag tag) { return sections[static_cast<size_t>(tag) - 1]; };
+  WB_TRY(const std::vector<std::optional<ReaderView>> sections, split_sections(bytes));
+  const auto there = [&](Tag tag) { return sections[static_cast<size_t>(tag) - 1].has_value(); };
+  const auto section = [&](Tag tag) { return *sections[static_cast<size_t>(tag) - 1]; };
   Unpacked out;
   PlainModel& model = out.model;
   WB_CHECK(read_about(section(Tag::kAbout), model));
@@ -248,14 +258,15 @@ Result<Unpacked> read_package(std::string_view bytes) {
   WB_CHECK(read_scores(section(Tag::kScores), model));
   WB_CHECK(read_self_test(section(Tag::kSelfTest), model));
   WB_CHECK(read_notes(section(Tag::kNotes), model));
-  if (model.linear.has_value() != (sections.size() == kSectionsCount))
-    return sections[0].damaged("the flag for a linear part and the sections do not agree");
+  if (model.linear.has_value() != there(Tag::kLinear))
+    return section(Tag::kAbout).damaged("the flag for a linear part and the sections do not agree");
   if (model.linear) WB_CHECK(read_linear(section(Tag::kLinear), model));
   // All but the trees, whose bytes are checked as they are read: the columns of a slot need steps that make sense.
   const Status sound = check_model(model);
   if (!sound.ok()) return fail(Code::kCorrupt, "model package: ", sound.error().text);
   WB_TRY(out.forest.slots, read_slots(section(Tag::kSlots), model));
   WB_CHECK(read_trees(section(Tag::kTrees), model, out.forest));
+  if (there(Tag::kCovers)) WB_CHECK(read_covers(section(Tag::kCovers), out.forest));
   return out;
 }
 

@@ -1,4 +1,4 @@
-// The forest's two sections. Whatever the bytes say, a tree read in preorder ends, has no cycle and no child outside;
+// The forest's sections. Whatever the bytes say, a tree read in preorder ends, has no cycle and no child outside;
 // all counts are compared with the bytes that are there before anything of their size is made.
 #include <algorithm>
 #include <cmath>
@@ -204,6 +204,51 @@ Status read_trees(ReaderView in, const Description& model, RankedForest& forest)
   if (wrong == forest.values.end()) return in.close();
   const auto index = static_cast<size_t>(wrong - forest.values.begin());
   return in.damaged_at(in.offset() - (values - index) * value_bytes, "a leaf that is not finite");
+}
+
+namespace {
+
+Status read_cover_numbers(ReaderView& in, CoverKind kind, std::vector<double>& covers) {
+  for (double& cover : covers) {
+    const size_t at = in.offset();
+    if (kind == CoverKind::kWhole) {
+      const uint64_t whole = in.varint();
+      if (whole > uint64_t{1} << 53) return in.damaged_at(at, "a cover beyond 2^53");
+      cover = static_cast<double>(whole);
+    }
+    if (kind == CoverKind::kF32) cover = static_cast<double>(in.f32());
+    if (kind == CoverKind::kF64) cover = in.f64();
+    if (!in.ok()) return in.damaged("");
+  }
+  return ok_status();
+}
+
+}  // namespace
+
+Status read_covers(ReaderView in, RankedForest& forest) {
+  const auto kind = static_cast<CoverKind>(in.byte());
+  if (kind < CoverKind::kWhole || kind > CoverKind::kF64) return in.damaged("an unknown kind of covers");
+  if (forest.outputs.empty()) return in.damaged("covers of no trees");
+  const auto leaves = static_cast<size_t>(std::count(forest.leaf.begin(), forest.leaf.end(), true));
+  const size_t bytes_each = kind == CoverKind::kWhole ? 1 : kind == CoverKind::kF32 ? 4 : 8;
+  if (in.rest().size() / bytes_each < leaves) return in.damaged("fewer covers than leaves");
+  std::vector<double>& covers = forest.covers;
+  covers.resize(leaves);
+  WB_CHECK(read_cover_numbers(in, kind, covers));
+  size_t node = 0;
+  size_t from = 0;
+  for (size_t tree = 0; tree < forest.outputs.size(); ++tree) {
+    size_t to = from;
+    for (size_t due = 1; due > 0; ++node) {  // nodes whose turn comes
+      due = forest.leaf[node] ? due - 1 : due + 1;
+      to += forest.leaf[node] ? 1 : 0;
+    }
+    const Status sound = check_covers(std::span(covers).subspan(from, to - from));
+    if (!sound.ok()) return in.damaged("tree " + std::to_string(tree) + ": " + sound.error().text);
+    from = to;
+  }
+  if (kind != cover_kind(covers)) return in.damaged("covers that are not in their shortest form");
+  return in.close();
 }
 
 }  // namespace wb::engine::format
