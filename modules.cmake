@@ -13,6 +13,7 @@ wb_map(wire            pure  USES base record                                   
 wb_map(engine          pure  USES base                                                        THIRD highway DOORS export_c.h)
 wb_map(import          pure  USES base engine)
 wb_map(fit             pure  USES base engine                                            DOORS dataset.h folds.h report.h)
+wb_map(python          io    USES base engine import fit                                 THIRD nanobind)
 wb_map(edge/source     pure  USES base record                                            THIRD simdjson)
 wb_map(edge/transform  pure  USES base record                                            THIRD muparser)
 wb_map(edge/infer      pure  USES base record engine)

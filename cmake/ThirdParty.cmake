@@ -2,8 +2,6 @@
 # Debian 12 packages only; script/setup installs them.
 find_package(PkgConfig REQUIRED)
 find_package(OpenSSL REQUIRED)
-find_package(Threads REQUIRED)
-find_package(Protobuf REQUIRED)
 
 function(wb_third name)
   add_library(wb_third_${name} INTERFACE)
@@ -16,6 +14,12 @@ function(wb_third_pkg name package)
 endfunction()
 
 wb_third(openssl OpenSSL::SSL OpenSSL::Crypto)
+wb_third_pkg(highway libhwy)
+if(WB_PYTHON)
+  return()  # the wheel needs no other, and builds where they are not installed
+endif()
+find_package(Threads REQUIRED)
+find_package(Protobuf REQUIRED)
 wb_third(protobuf protobuf::libprotobuf-lite)
 wb_third(boost Threads::Threads)  # header-only: asio and beast
 target_compile_definitions(wb_third_boost INTERFACE BOOST_ASIO_NO_DEPRECATED BOOST_ERROR_CODE_HEADER_ONLY)
@@ -24,7 +28,6 @@ wb_third_pkg(sqlite sqlite3)
 wb_third_pkg(yaml yaml-cpp)
 wb_third_pkg(mosquitto libmosquitto)
 wb_third_pkg(simdjson simdjson)
-wb_third_pkg(highway libhwy)
 wb_third_pkg(muparser muparser)
 wb_third(spdlog spdlog fmt)
 target_compile_definitions(wb_third_spdlog INTERFACE SPDLOG_SHARED_LIB SPDLOG_COMPILED_LIB SPDLOG_FMT_EXTERNAL)

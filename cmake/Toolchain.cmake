@@ -8,6 +8,7 @@ set(WB_SANITIZE "" CACHE STRING "comma-separated sanitizers")
 option(WB_FUZZ "build the libFuzzer targets" OFF)
 option(WB_CLANG_TIDY "run clang-tidy on every module while it builds (preset strict)" OFF)
 option(WB_PLANTED "build with the planted bugs of src/base/planted.h" OFF)
+option(WB_PYTHON "build the Python package alone (sdk/python)" OFF)
 option(WB_SKIP_APPS "build only what the determinism gate needs" OFF)
 
 add_compile_options(-ffp-contract=off -Wall -Wextra -Wpedantic -Werror -Wshadow -Wnon-virtual-dtor

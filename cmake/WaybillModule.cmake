@@ -31,6 +31,10 @@ endfunction()
 
 function(wb_add_modules)
   get_property(modules GLOBAL PROPERTY WB_MODULES)
+  if(WB_PYTHON)
+    get_property(modules GLOBAL PROPERTY WB_USES_python)
+    list(APPEND modules python)
+  endif()
   foreach(module IN LISTS modules)
     if(EXISTS ${CMAKE_SOURCE_DIR}/src/${module}/CMakeLists.txt)  # a module stands in the map before its code does
       add_subdirectory(${CMAKE_SOURCE_DIR}/src/${module} ${CMAKE_BINARY_DIR}/src/${module})
@@ -82,6 +86,12 @@ function(wb_module module)
   add_library(${target} STATIC ${MOD_SOURCES})
   wb_name_sources(${MOD_SOURCES})
   wb_flags(${target} ${kind})
+  get_property(in_python GLOBAL PROPERTY WB_USES_python)
+  if(module IN_LIST in_python)
+    # The same objects in every build, so that the wheel finds them in the compiler cache. Hidden: as good as -fPIE.
+    set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden
+      VISIBILITY_INLINES_HIDDEN ON)
+  endif()
   if(WB_CLANG_TIDY)
     set_target_properties(${target} PROPERTIES CXX_CLANG_TIDY "${WB_TIDY};--quiet")
   endif()
@@ -122,7 +132,7 @@ endfunction()
 # A source, test or scenario that no target names is dead weight that looks alive: it fails the configure step. Scenarios
 # (tests/scenario/*) are named with wb_name_sources() by whoever runs them.
 function(wb_check_orphans)
-  if(WB_SKIP_APPS)
+  if(WB_SKIP_APPS OR WB_PYTHON)
     return()  # a build that leaves the programs out; every other build checks
   endif()
   file(GLOB_RECURSE found ${CMAKE_SOURCE_DIR}/src/*.cpp ${CMAKE_SOURCE_DIR}/tests/*.cpp ${CMAKE_SOURCE_DIR}/fuzz/*.cpp

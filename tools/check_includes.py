@@ -32,6 +32,7 @@ THIRD = {
     "cli11": ("CLI/",),
     "json": ("nlohmann/",),
     "xgboost": ("xgboost/",),
+    "nanobind": ("nanobind/",),
     "gtest": ("gtest/", "gmock/"),
     "benchmark": ("benchmark/",),
 }
