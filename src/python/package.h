@@ -36,5 +36,7 @@ engine::Model loaded(const engine::PlainModel& plain);
 
 // Package, and the functions that make one of bytes.
 void bind_package(nanobind::module_& module);
+// Builder: a model from arrays (builder.cpp).
+void bind_builder(nanobind::module_& module);
 
 }  // namespace wb::python

@@ -10,6 +10,8 @@ docs/guide/python.md has shapes, units and errors.
 from ._engine import Refused
 from .libraries import from_catboost, from_lightgbm, from_onnx, from_xgboost, import_file
 from .model import Model, load, loads
+from .scikit_learn import from_sklearn
 
-__all__ = ["Model", "Refused", "from_catboost", "from_lightgbm", "from_onnx", "from_xgboost", "import_file", "load", "loads"]
+__all__ = ["Model", "Refused", "from_catboost", "from_lightgbm", "from_onnx", "from_sklearn", "from_xgboost", "import_file",
+           "load", "loads"]
 __version__ = "0.1.0"

@@ -34,7 +34,7 @@ def from_xgboost(model: Any, sample: Any = None, *, labels: Sequence[str] = (), 
     wrapped = hasattr(model, "get_booster")
     booster = model.get_booster() if wrapped else model
     if not isinstance(booster, xgboost.Booster):
-        raise TypeError(f"from_xgboost takes a Booster or one of XGBoost's scikit-learn classes, not {_type_name(model)}")
+        raise TypeError(f"from_xgboost takes a Booster or one of XGBoost's scikit-learn classes, not {type_name(model)}")
     missing = getattr(model, "missing", None)
     if missing is not None and not math.isnan(missing):
         raise _engine.Refused(f"this model was made with missing={missing}, which XGBoost does not save: map such values to NaN "
@@ -59,7 +59,7 @@ def from_lightgbm(model: Any, sample: Any = None, *, labels: Sequence[str] = (),
 
     booster = getattr(model, "booster_", model)
     if not isinstance(booster, lightgbm.Booster):
-        raise TypeError(f"from_lightgbm takes a Booster or one of LightGBM's scikit-learn classes, not {_type_name(model)}")
+        raise TypeError(f"from_lightgbm takes a Booster or one of LightGBM's scikit-learn classes, not {type_name(model)}")
     text = booster.model_to_string()
     package = _engine.import_model(text.encode(), "lightgbm", True, _labels(model, labels), category_codes)
     saved = lightgbm.Booster(model_str=text)
@@ -84,7 +84,7 @@ def from_catboost(model: Any, sample: Any = None) -> Model:
     import catboost
 
     if not isinstance(model, catboost.CatBoost):
-        raise TypeError(f"from_catboost takes one of CatBoost's models, not {_type_name(model)}")
+        raise TypeError(f"from_catboost takes one of CatBoost's models, not {type_name(model)}")
     with tempfile.TemporaryDirectory(prefix="waybill-") as folder:
         path = os.path.join(folder, "model.json")
         model.save_model(path, format="json")
@@ -105,7 +105,7 @@ def from_onnx(model: Any, sample: Any = None) -> Model:
         with open(model, "rb") as file:
             data = file.read()
     else:
-        raise TypeError(f"from_onnx takes an onnx.ModelProto, bytes or a path, not {_type_name(model)}")
+        raise TypeError(f"from_onnx takes an onnx.ModelProto, bytes or a path, not {type_name(model)}")
     package = _engine.import_model(data, "onnx")
     if sample is None:
         return Model(package)
@@ -116,7 +116,7 @@ def from_onnx(model: Any, sample: Any = None) -> Model:
     return out
 
 
-def _type_name(model: Any) -> str:
+def type_name(model: Any) -> str:
     return f"{type(model).__module__}.{type(model).__qualname__}"
 
 
@@ -126,29 +126,34 @@ def _labels(model: Any, given: Sequence[str]) -> list[str]:
     return list(given) if classes is None else [str(one) for one in classes]
 
 
-def _held_against(package: _engine.Package, sample: Any, library: str, margins: Callable[[Rows], NDArray[Any]]) -> Model:
-    """Refused if a margin differs in any bit from the library's own; else the model, with some of the rows as its self-test."""
+def _held_against(package: _engine.Package, sample: Any, library: str, margins: Callable[[Rows], NDArray[Any]],
+                  bound: Callable[[Rows], NDArray[Any]] | None = None) -> Model:
+    """Refused if a margin differs in any bit from the library's own, or by more than `bound` where a library has no order of its
+    own; else the model, with some of the rows as its self-test."""
+    model = Model(package)
     if sample is None:
-        return Model(package)
+        return model
     rows = rows_of(sample, package.features, "sample")
     if len(rows) == 0:
         raise ValueError("sample has no rows")
-    model = Model(package)
-    ours = model._margins(rows)
-    theirs = np.asarray(margins(rows)).reshape(len(rows), -1)
-    require_equal(ours, theirs, library)
+    require_equal(model._margins(rows), np.asarray(margins(rows)).reshape(len(rows), -1), library,
+                  None if bound is None else bound(rows))
     taken = min(len(rows), _SELF_TEST_ROWS)
     spread = [i * len(rows) // taken for i in range(taken)]
     return Model(package.with_self_test(np.ascontiguousarray(rows[spread], np.float64)))
 
 
-def require_equal(ours: NDArray[Any], theirs: NDArray[Any], library: str) -> None:
-    """Bit by bit, -0 is not 0; one NaN is like another."""
+def require_equal(ours: NDArray[Any], theirs: NDArray[Any], library: str, bound: NDArray[Any] | None = None) -> None:
+    """Bit by bit, so that -0 is not 0; one NaN is like another."""
     if ours.shape != theirs.shape:
         raise _engine.Refused(f"the model gives {ours.shape[1]} margins a row, {library} gives {theirs.shape[1]}")
-    bits = np.uint32 if ours.dtype == np.float32 else np.uint64
     theirs = np.ascontiguousarray(theirs, ours.dtype)
-    differs = (ours.view(bits) != theirs.view(bits)) & ~(np.isnan(ours) & np.isnan(theirs))
+    if bound is None:
+        bits = np.uint32 if ours.dtype == np.float32 else np.uint64
+        equal = ours.view(bits) == theirs.view(bits)
+    else:
+        equal = np.abs(ours - theirs) <= bound
+    differs = ~equal & ~(np.isnan(ours) & np.isnan(theirs))
     if differs.any():
         row, output = np.argwhere(differs)[0]
         raise _engine.Refused(f"the model does not reproduce {library}: row {row} of the sample, margin {output}: {library} gives "

@@ -111,11 +111,11 @@ class Model:
                                  "missing values in training; fill it in, or answer anyway with allow_missing=True")
         return rows
 
-    def _number(self) -> type[np.float32] | type[np.float64]:
+    def _number(self) -> Any:
         return np.float64 if self._package.sums_f64 else np.float32
 
     def _margins(self, rows: Rows) -> NDArray[Any]:
-        out = np.empty((len(rows), self._package.outputs), self._number())
+        out: NDArray[Any] = np.empty((len(rows), self._package.outputs), self._number())
         self._package.margins(rows, out)
         return out
 

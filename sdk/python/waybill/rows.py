@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Rows = NDArray[np.float32] | NDArray[np.float64]
+Rows = NDArray[Any]  # f32 or f64 [rows, features], C-contiguous
 
 
 def listed(names: Sequence[str], shown: int = 8) -> str:
