@@ -84,6 +84,19 @@ Status check_sum(const Description& model) {
   return ok_status();
 }
 
+Status check_texts(const Description& model) {
+  if (model.texts.empty()) return ok_status();
+  if (model.texts.size() != model.features.size())
+    return fail(Code::kInvalid, "there must be no list of texts, or one for each feature");
+  if (std::all_of(model.texts.begin(), model.texts.end(), [](const auto& one) { return one.empty(); }))
+    return fail(Code::kInvalid, "there are lists of texts, and no text");
+  for (size_t i = 0; i < model.texts.size(); ++i) {
+    const Status sound = check_names(model.texts[i], "text", limits::kStepCategoriesMax);
+    if (!sound.ok()) return sound.error().within(at("feature", i));
+  }
+  return ok_status();
+}
+
 // ---- Steps: how many columns each leaves, or what is wrong with it.
 Status check_columns(const std::vector<uint32_t>& columns, size_t width, bool unique) {
   if (columns.empty() || columns.size() > limits::kColumnsMax) return fail(Code::kInvalid, "no columns, or too many");
@@ -334,6 +347,7 @@ std::string_view objective_name(Objective objective) {
 Status check_description(const Description& model) {
   if (model.features.empty()) return fail(Code::kInvalid, "a model needs at least one feature");
   WB_CHECK(check_names(model.features, "feature", limits::kFeaturesMax));
+  WB_CHECK(check_texts(model));
   WB_CHECK(check_names(model.labels, "label", limits::kClassesMax));
   WB_CHECK(check_shape(model));
   WB_CHECK(check_sum(model));

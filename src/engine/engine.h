@@ -76,6 +76,10 @@ class Model {
   static Result<Model> load(std::string_view bytes);
 
   const std::vector<std::string>& features() const { return about_.features; }
+  // What feature i may say if it is a text (Description::texts); nothing if it is a number.
+  std::span<const std::string> texts(size_t i) const {
+    return about_.texts.empty() ? std::span<const std::string>() : about_.texts[i];
+  }
   const std::vector<std::string>& labels() const { return about_.labels; }
   Objective objective() const { return about_.objective; }
   bool missing_allowed() const { return about_.missing_allowed; }

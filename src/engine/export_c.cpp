@@ -416,6 +416,14 @@ class Writer {
     return out + filled(calls, words) + "\n#ifdef __cplusplus\n}\n#endif\n\n#endif\n";
   }
 
+  // A text goes into the row as its number.
+  std::string texts_comment(size_t feature) const {
+    if (model_.texts.empty() || model_.texts[feature].empty()) return "";
+    std::string out = ", a text by its number: ";
+    for (size_t i = 0; i < model_.texts[feature].size(); ++i)
+      out += number(i) + " '" + comment_text(model_.texts[feature][i]) + "', ";
+    return out + "-1 any other, NaN none";
+  }
   std::string comment() const {
     const std::string sum = wide_margins() ? "f64" : "f32";
     std::string out = "/* Made by `waybill model export`; the same model gives the same text. Do not edit.\n *\n";
@@ -435,7 +443,7 @@ class Writer {
            " that the caller holds; no heap, nothing static\n";
     out += " * row      " + std::string(options_.f64_rows ? "f64" : "f32") + ", NaN = missing:\n";
     for (size_t i = 0; i < model_.features.size(); ++i)
-      out += " *   " + number(i) + " '" + comment_text(model_.features[i]) + "'\n";
+      out += " *   " + number(i) + " '" + comment_text(model_.features[i]) + "'" + texts_comment(i) + "\n";
     if (!model_.labels.empty()) out += " * labels\n";
     for (size_t i = 0; i < model_.labels.size(); ++i)
       out += " *   " + number(i) + " '" + comment_text(model_.labels[i]) + "'\n";

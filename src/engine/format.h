@@ -34,10 +34,11 @@ enum class Tag : uint8_t {
   kNotes = 9,
   // From here on a section is there only if it says something.
   kLinear = 10,  // if flag kLinearPart is set
-  kCovers = 11
+  kCovers = 11,
+  kTexts = 12
 };
 inline constexpr size_t kSectionsAlways = 9;
-inline constexpr size_t kSectionsCount = 11;
+inline constexpr size_t kSectionsCount = 12;
 std::string_view section_name(Tag tag);
 
 // Bits of the flags byte in the about section.

@@ -175,7 +175,10 @@ struct Description {
   Objective objective = Objective::kSoftprob;
   double slope = 1;                   // logistic functions are of slope · margin (LightGBM's sigmoid parameter)
   std::vector<std::string> features;  // unique names, in the order of a row
-  std::vector<std::string> labels;    // classes; exactly 2 for kLogistic, none for values
+  // Of features that are texts: the number of each is its place here. None, or one list for each feature, empty for
+  // those that are numbers.
+  std::vector<std::vector<std::string>> texts = {};
+  std::vector<std::string> labels;  // classes; exactly 2 for kLogistic, none for values
   Precision steps_precision = Precision::kF64;
   std::vector<Step> steps = {};
   Compare compare = Compare::kF32Less;
@@ -192,6 +195,9 @@ struct Description {
   size_t answers_count() const { return labels.empty() ? base_margins.size() : labels.size(); }
 };
 
+inline constexpr double kUnknownText = -1;  // the number of a text that the model does not know
+// The number of a text; kUnknownText, or NaN for "", which is missing.
+double text_number(std::span<const std::string> texts, std::string_view text);
 // Whether a number rounded to f32 may be answered otherwise than the number itself, or a margin may be no f32: whoever
 // wants the library's bits then gives and takes f64.
 bool computes_f64(const Description& model);

@@ -204,6 +204,15 @@ std::string pack_linear(const PlainModel& model) {
   return out;
 }
 
+std::string pack_texts(const PlainModel& model) {
+  std::string out;
+  for (const std::vector<std::string>& texts : model.texts) {
+    put_varint(out, texts.size());
+    for (const std::string& text : texts) put_text(out, text);
+  }
+  return out;
+}
+
 // Every NaN alike, so that one model has one encoding.
 std::string pack_self_test(const PlainModel& model) {
   const Precision precision = computes_f64(model) ? Precision::kF64 : Precision::kF32;
@@ -248,6 +257,7 @@ Result<std::string> pack(const PlainModel& model) {
   put_section(out, Tag::kNotes, notes);
   if (model.linear) put_section(out, Tag::kLinear, pack_linear(model));
   if (!forest.covers.empty()) put_section(out, Tag::kCovers, pack_covers(forest));
+  if (!model.texts.empty()) put_section(out, Tag::kTexts, pack_texts(model));
   put_u32(out, crc32c(out));
   if (out.size() > limits::kModelBytesMax) {
     return fail(Code::kFull, "the package has ", std::to_string(out.size()), " bytes, the limit is ",

@@ -347,7 +347,32 @@ TEST(Package, CoversThatLieAreNamed) {
             std::string::npos);
   EXPECT_NE(fault("\x0b\x09\x02\x00\x00\x80\xbf\x00\x00\x80\x3f"sv).find("tree 0: a cover is not finite, below 0"),
             std::string::npos);
-  EXPECT_NE(fault("\x0c\x01\x00"sv).find("bytes are left over"), std::string::npos);
+  EXPECT_NE(fault("\x0d\x01\x00"sv).find("bytes are left over"), std::string::npos);
+}
+
+TEST(Package, TextsAreKeptInOrder) {
+  PlainModel plain = small_model();
+  const std::string without = *pack(plain);
+  plain.texts = {{"run", "idle"}};
+  const std::string bytes = *pack(plain);
+  EXPECT_EQ(bytes.size(), without.size() + 12);
+  EXPECT_EQ(unpack(bytes)->texts, plain.texts);
+  const Model model = *Model::load(bytes);
+  EXPECT_EQ(text_number(model.texts(0), "idle"), 1);
+  EXPECT_EQ(text_number(model.texts(0), "melted"), kUnknownText);
+  EXPECT_TRUE(std::isnan(text_number(model.texts(0), "")));
+  EXPECT_TRUE(Model::load(without)->texts(0).empty());
+  plain.texts = {{"run", "run"}};
+  EXPECT_EQ(refusal(plain), "feature 0: the text 'run' stands twice");
+  plain.texts = {{"run", ""}};
+  EXPECT_EQ(refusal(plain), "feature 0: a text name must have 1 to 128 bytes: ''");
+  plain.texts = {{}};
+  EXPECT_EQ(refusal(plain), "there are lists of texts, and no text");
+  plain.texts = {{"a"}, {}};
+  EXPECT_EQ(refusal(plain), "there must be no list of texts, or one for each feature");
+  std::string cut = bytes;
+  cut[without.size() - format::kTrailerBytes + 2] = 3;  // three texts
+  EXPECT_NE(Model::load(repaired(cut)).error().text.find("texts: "), std::string::npos);
 }
 
 TEST(Package, SaysWhatItWasGiven) {
@@ -373,6 +398,7 @@ TEST(Package, KeepsEveryKindOfModel) {
     EXPECT_EQ(again->calibration.has_value(), plain.calibration.has_value());
     EXPECT_EQ(again->linear.has_value(), plain.linear.has_value());
     EXPECT_EQ(has_covers(*again), has_covers(plain));
+    EXPECT_EQ(again->texts, plain.texts);
     Prng prng(seed);
     for (int i = 0; i < 20; ++i) {
       const std::vector<double> row = testing::nasty_wide_rows(prng, plain, 1);

@@ -2,6 +2,7 @@
 // order in which the library does them.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "engine/model.h"
 
@@ -57,6 +58,12 @@ void take(const Step& step, Precision precision, std::vector<double>& row) {
 }
 
 }  // namespace
+
+double text_number(std::span<const std::string> texts, std::string_view text) {
+  if (text.empty()) return std::numeric_limits<double>::quiet_NaN();
+  const auto found = std::find(texts.begin(), texts.end(), text);
+  return found == texts.end() ? kUnknownText : static_cast<double>(found - texts.begin());
+}
 
 bool computes_f64(const Description& model) {
   const bool prepares = !model.steps.empty() && model.steps_precision == Precision::kF64;

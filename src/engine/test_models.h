@@ -152,6 +152,10 @@ inline PlainModel wild_model(uint64_t seed) {
     model.calibration = Calibration{true, {Platt{-1, 0.5}, Isotonic{{-1, 0, 1}, {0, 0.5, 1}}}};
   make_foreign(prng, model);
   if (prng.chance(500'000)) add_covers(prng, model);
+  if (prng.chance(250'000)) {
+    model.texts.resize(features);
+    model.texts.back() = {"run", "stop, or idle", "überfüllt"};
+  }
   if (model.linear && prng.chance(500'000))
     for (size_t i = 0; i < columns_count(model); ++i) model.linear->means.push_back(random_number(prng, true));
   return model;

@@ -190,6 +190,14 @@ Status read_linear(ReaderView in, PlainModel& model) {
   return in.close();
 }
 
+Status read_texts(ReaderView in, PlainModel& model) {
+  for (size_t feature = 0; feature < model.features.size() && in.ok(); ++feature) {
+    std::vector<std::string>& texts = model.texts.emplace_back(in.count(limits::kStepCategoriesMax, 2));
+    for (std::string& text : texts) text = in.text(limits::kNameBytesMax);
+  }
+  return in.close();
+}
+
 Status check_envelope(std::string_view bytes) {
   if (bytes.size() > limits::kModelBytesMax) {
     return fail(Code::kInvalid, "model package: ", std::to_string(bytes.size()), " bytes, the limit is ",
@@ -240,7 +248,7 @@ Result<std::vector<std::optional<ReaderView>>> split_sections(std::string_view b
 std::string_view section_name(Tag tag) {
   constexpr std::array<std::string_view, kSectionsCount> kNames = {"about",       "steps",    "slots",  "trees",
                                                                    "calibration", "sketches", "scores", "self-test",
-                                                                   "notes",       "linear",   "covers"};
+                                                                   "notes",       "linear",   "covers", "texts"};
   return kNames[static_cast<size_t>(tag) - 1];
 }
 
@@ -261,6 +269,7 @@ Result<Unpacked> read_package(std::string_view bytes) {
   if (model.linear.has_value() != there(Tag::kLinear))
     return section(Tag::kAbout).damaged("the flag for a linear part and the sections do not agree");
   if (model.linear) WB_CHECK(read_linear(section(Tag::kLinear), model));
+  if (there(Tag::kTexts)) WB_CHECK(read_texts(section(Tag::kTexts), model));
   // All but the trees, whose bytes are checked as they are read: the columns of a slot need steps that make sense.
   const Status sound = check_model(model);
   if (!sound.ok()) return fail(Code::kCorrupt, "model package: ", sound.error().text);

@@ -23,7 +23,7 @@ size_t questions(const engine::Tree& tree, engine::Compare compare, std::span<co
 }  // namespace
 
 double questions_a_row(const engine::PlainModel& model, const Dataset& data) {
-  WB_ASSERT((model.steps.empty() || model.trees.empty()) && model.sets.empty() && data.rows_count() > 0);
+  WB_ASSERT(model.sets.empty() && data.rows_count() > 0);
   const size_t rows = std::min<size_t>(data.rows_count(), 1'000);
   size_t sum = 0;
   for (size_t i = 0; i < rows; ++i)
@@ -37,7 +37,7 @@ double estimated_us(const Machine& machine, const engine::PlainModel& model, dou
   for (const engine::Tree& tree : model.trees)
     sums += tree.vectors.empty() ? 1.0 : static_cast<double>(model.outputs_count());
   double products = 0;
-  if (model.linear) products = static_cast<double>(model.linear->weights.size() + 2 * model.features.size());
+  if (model.linear) products = static_cast<double>(model.linear->weights.size() + 2 * engine::columns_count(model));
   const double cycles = machine.cycles_a_row + machine.cycles_a_question * questions + machine.cycles_a_tree * sums +
                         machine.cycles_a_product * products;
   return cycles / machine.mhz;

@@ -24,8 +24,8 @@ struct Machine {
 inline constexpr Machine kCortexM4{"Cortex-M4, 168 MHz", 168, 23, 8, 8, 42};
 inline constexpr Machine kCortexA53{"Cortex-A53, 1.2 GHz", 1'200, 15, 6, 6, 30};
 
-// Questions asked of a mean row, over all trees, on at most 1,000 rows spread over the data. For models of trees that
-// compare f32 and prepare no rows; a linear model asks none. These are what fit makes.
+// Questions asked of a mean row, over all trees, on at most 1,000 rows spread over the data, whose rows are columns as
+// the trees see them (one_hot()). For trees that compare f32, as fit makes them; a linear model asks none.
 double questions_a_row(const engine::PlainModel& model, const Dataset& data);
 double estimated_us(const Machine& machine, const engine::PlainModel& model, double questions);
 

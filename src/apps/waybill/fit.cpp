@@ -22,7 +22,7 @@ double seconds_since(Clock::time_point start) { return std::chrono::duration<dou
 
 // XGBoost's own answer is the reference: one different bit and no model is written.
 size_t require_equal_margins(const Booster& booster, const engine::Model& model, const Dataset& data) {
-  const std::vector<float> theirs = or_exit(booster.margins(data.rows, data.rows_count()));
+  const std::vector<float> theirs = or_exit(library_margins(booster, data, data.rows));
   std::vector<float> ours(theirs.size());
   model.predict_margins(data.rows, data.rows_count(), ours);
   for (size_t i = 0; i < ours.size(); ++i) {
@@ -55,7 +55,7 @@ engine::PlainModel completed(engine::PlainModel plain, const Booster* booster, c
   const std::vector<float> rows = self_test_rows(train);
   const size_t tests = rows.size() / train.features.size();
   std::vector<float> margins(tests * plain.outputs_count());
-  if (booster != nullptr) margins = or_exit(booster->margins(rows, tests));
+  if (booster != nullptr) margins = or_exit(library_margins(*booster, train, rows));
   if (booster == nullptr) or_exit(fit::loaded(plain)).predict_margins(rows, tests, margins);
   plain.self_test.rows.assign(rows.begin(), rows.end());
   plain.self_test.margins.assign(margins.begin(), margins.end());
@@ -209,6 +209,10 @@ void add_fit(CLI::App& app) {
       ->check(CLI::IsMember({"auto", "classification", "regression"}))
       ->capture_default_str();
   command->add_option("--drop", options->columns.drop, "columns that are not features")->delimiter(',');
+  command
+      ->add_option("--categorical", options->columns.categorical,
+                   "columns that say a kind, not an amount: texts, or numbers that only name something")
+      ->delimiter(',');
   command->add_option("--weight", options->columns.weight, "column of sample weights, e.g. 1 / inclusion probability");
   command->add_option("--group", options->columns.group, "column whose equal cells stay together, e.g. the machine");
   command->add_option("--time", options->columns.time, "column of numbers: judge on what came later")

@@ -54,6 +54,32 @@ TEST_F(FitCli, FitsReportsAndTheSameInputGivesTheSameBytes) {
   EXPECT_NE(*read_file(path("a.wbm"), 1 << 20), *read_file(path("c.wbm"), 1 << 20));
 }
 
+// The machine's state decides, and only it: every family must learn it from the text, and know it again from the
+// package.
+TEST_F(FitCli, ATextMayBeAFeature) {
+  std::string csv = "x,state,kind\n";
+  for (int i = 0; i < 240; ++i) {
+    const char* state = i % 3 == 0 ? "idle" : i % 3 == 1 ? "run" : "stop";
+    csv += std::to_string(i * 7 % 50) + "," + state + "," + (i % 3 == 1 ? "warm" : "cold") + "\n";
+  }
+  ASSERT_TRUE(write_file(path("state.csv"), csv).ok());
+  ASSERT_TRUE(write_file(path("new.csv"), "state,x\nrun,3\nstop,3\nidle,3\nmelted,3\n").ok());
+  for (const char* family : {"linear", "tree", "forest", "boosting"}) {
+    const Outcome made = run({"fit", path("state.csv"), "--target", "kind", "--categorical", "state", "--candidate",
+                              family, "-o", path("s.wbm")});
+    ASSERT_EQ(made.code, 0) << family << made.message;
+    EXPECT_NE(made.out.find("240 rows × 2 features"), std::string::npos) << made.out;
+    const Outcome asked = run({"predict", path("s.wbm"), "--data", path("new.csv")});
+    ASSERT_EQ(asked.code, 0) << asked.message;
+    std::string labels;
+    for (size_t at = 0; at < asked.out.size(); at = asked.out.find('\n', at) + 1) labels += asked.out.substr(at, 5);
+    EXPECT_EQ(labels, "warm,cold,cold,cold,") << family << asked.out;
+  }
+  const Outcome compared =
+      run({"fit", path("state.csv"), "--target", "kind", "--categorical", "state", "-o", path("c.wbm")});
+  ASSERT_EQ(compared.code, 0) << compared.message;
+}
+
 TEST_F(FitCli, PackageCarriesWhatAReleaseNeeds) {
   ASSERT_EQ(fit("a.wbm").code, 0);
   const engine::Model model = std::move(engine::Model::load(*read_file(path("a.wbm"), 1 << 20))).value();

@@ -119,6 +119,7 @@ Result<Comparison> compare(const fit::Dataset& data, const CompareOptions& optio
     WB_TRY(Trained trained, train(candidate, part, settings, {}));
     return std::move(trained.plain);
   };
+  const fit::Dataset columns = fit::one_hot(data);
   size_t done = 0;
   const auto step = [&] { show_progress("comparing", ++done, ladder.size() * (folds.size() + 1)); };
   for (const fit::Candidate& candidate : ladder) {
@@ -132,7 +133,7 @@ Result<Comparison> compare(const fit::Dataset& data, const CompareOptions& optio
     one.trial.package_bytes = model.bytes().size();
     one.trial.row_us = single_row_us(model, data);
     one.trial.excluded = over(one, options);
-    const double questions = fit::questions_a_row(plain, data);
+    const double questions = fit::questions_a_row(plain, columns);
     one.m4_us = fit::estimated_us(fit::kCortexM4, plain, questions);
     one.a53_us = fit::estimated_us(fit::kCortexA53, plain, questions);
     one.row_joules = row_joules(model, data);

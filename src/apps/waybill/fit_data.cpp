@@ -99,20 +99,80 @@ Status set_weights(const CsvTable& table, size_t column, Dataset& data) {
   return ok_status();
 }
 
-Status set_features(const CsvTable& table, const std::vector<bool>& taken, Dataset& data) {
+// What a categorical column may say, ascending; numbers if all of its cells are. Rare ones count: they may be the
+// fault.
+struct Categories {
+  std::vector<std::string> texts;  // none: numbers
+  std::vector<double> numbers;     // of the texts, their places
+};
+constexpr size_t kCategoriesMax = 256;  // each becomes a column
+
+Result<Categories> categories_of(const CsvTable& table, size_t column) {
+  std::vector<std::string> seen;
+  for (size_t row = 0; row < table.rows_count(); ++row) {
+    const std::string_view value = trim(table.cell(row, column));
+    if (is_missing_cell(value)) continue;
+    const auto at = std::lower_bound(seen.begin(), seen.end(), value);
+    if (at != seen.end() && *at == value) continue;
+    if (utf8_fault(value) || value.size() > engine::limits::kNameBytesMax)
+      return fail(Code::kInvalid, table.place(row, column), ": '", valid_text(value, 40),
+                  "' is not UTF-8, or longer than ", std::to_string(engine::limits::kNameBytesMax), " bytes");
+    if (seen.size() == kCategoriesMax)
+      return fail(Code::kInvalid, table.place(row, column), ": more than ", std::to_string(kCategoriesMax),
+                  " different categories; call the rare ones by one name, or leave the column out with --drop");
+    seen.emplace(at, value);
+  }
+  if (seen.size() < 2)
+    return fail(Code::kInvalid, table.name(), ": the categorical column '", table.header()[column],
+                "' says always the same; leave it out with --drop");
+  Categories out;
+  for (const std::string& value : seen)
+    if (const auto number = parse_double(value))
+      out.numbers.push_back(static_cast<double>(static_cast<float>(*number)));
+  std::sort(out.numbers.begin(), out.numbers.end());
+  out.numbers.erase(std::unique(out.numbers.begin(), out.numbers.end()), out.numbers.end());  // 1 and 1.0
+  if (out.numbers.size() > 1 && std::all_of(seen.begin(), seen.end(), parse_double)) return out;
+  out.numbers.clear();
+  for (size_t i = 0; i < seen.size(); ++i) out.numbers.push_back(static_cast<double>(i));
+  out.texts = std::move(seen);
+  return out;
+}
+
+std::vector<float> text_numbers(const CsvTable& table, size_t column, std::span<const std::string> texts) {
+  std::vector<float> values;
+  for (size_t row = 0; row < table.rows_count(); ++row) {
+    const std::string_view cell = trim(table.cell(row, column));
+    values.push_back(static_cast<float>(engine::text_number(texts, is_missing_cell(cell) ? "" : cell)));
+  }
+  return values;
+}
+
+Status set_features(const CsvTable& table, const std::vector<bool>& taken, const std::vector<bool>& categorical,
+                    Dataset& data) {
   std::vector<std::vector<float>> columns;
   for (size_t column = 0; column < table.header().size(); ++column) {
     if (taken[column]) continue;
-    auto values = table.numbers(column);
+    const std::string& name = table.header()[column];
+    Categories categories;
+    if (categorical[column]) {
+      WB_TRY(categories, categories_of(table, column));
+    }
+    Result<std::vector<float>> values =
+        categories.texts.empty() ? table.numbers(column) : text_numbers(table, column, categories.texts);
     if (!values.ok()) {
       if (!values.error().text.ends_with("is not a number")) return values.error();
-      return Error{
-          values.error().code,
-          values.error().text + "; features are numbers: leave the column out with --drop " + table.header()[column]};
+      return Error{values.error().code, values.error().text +
+                                            "; if the column says what kind a row is, take it with "
+                                            "--categorical " +
+                                            name + ", else leave it out with --drop " + name};
     }
-    data.features.push_back(table.header()[column]);
+    data.features.push_back(name);
+    data.texts.push_back(std::move(categories.texts));
+    data.categories.push_back(std::move(categories.numbers));
     columns.push_back(std::move(values).value());
   }
+  if (std::all_of(data.texts.begin(), data.texts.end(), [](const auto& one) { return one.empty(); }))
+    data.texts.clear();
   if (columns.empty()) return fail(Code::kInvalid, table.name(), ": no feature column is left beside the target");
   if (columns.size() > engine::limits::kFeaturesMax) {
     return fail(Code::kInvalid, table.name(), ": ", std::to_string(columns.size()), " feature columns, at most ",
@@ -241,6 +301,13 @@ Result<Dataset> make_dataset(const CsvTable& table, const DataOptions& options) 
   };
   Dataset data;
   for (const std::string& name : options.drop) WB_CHECK(take(name, "--drop"));
+  std::vector<bool> categorical(table.header().size(), false);
+  for (const std::string& name : options.categorical) {
+    WB_TRY(const size_t column, find_column(table, name, "--categorical"));
+    if (taken[column])
+      return fail(Code::kInvalid, "'", name, "' is --categorical, and left out or the target; say one of them");
+    categorical[column] = true;
+  }
   if (!options.weight.empty()) {
     WB_TRY(const size_t column, take(options.weight, "--weight"));
     WB_CHECK(set_weights(table, column, data));
@@ -255,7 +322,7 @@ Result<Dataset> make_dataset(const CsvTable& table, const DataOptions& options) 
   }
   WB_CHECK(set_target(table, target, options.task, data));
   if (options.balanced) WB_CHECK(balance(data));
-  WB_CHECK(set_features(table, taken, data));
+  WB_CHECK(set_features(table, taken, categorical, data));
   WB_CHECK(refuse_row_numbers(table, options.allow_id, data));
   return data;
 }

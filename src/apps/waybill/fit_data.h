@@ -17,12 +17,13 @@ enum class Task : uint8_t { kAuto, kClassification, kRegression };
 
 struct DataOptions {
   std::string target;
-  std::string weight = {};                 // column of sample weights, "" = none
-  std::string group = {};                  // column whose equal cells are never parted, "" = none
-  std::string time = {};                   // column of numbers: only the past may be learnt from, "" = none
-  std::vector<std::string> drop = {};      // columns that are not features
-  std::vector<std::string> allow_id = {};  // columns that look like row numbers and are features all the same
-  bool balanced = false;                   // every class weighs the same
+  std::string weight = {};                    // column of sample weights, "" = none
+  std::string group = {};                     // column whose equal cells are never parted, "" = none
+  std::string time = {};                      // column of numbers: only the past may be learnt from, "" = none
+  std::vector<std::string> drop = {};         // columns that are not features
+  std::vector<std::string> allow_id = {};     // columns that look like row numbers and are features all the same
+  std::vector<std::string> categorical = {};  // columns of kinds, not amounts: texts, or numbers that name something
+  bool balanced = false;                      // every class weighs the same
   Task task = Task::kAuto;
 };
 

@@ -37,17 +37,46 @@ TEST(FitData, FewWholeNumbersAreClassesInNumericOrderOthersAQuantity) {
   EXPECT_EQ(make_dataset(quantity, {.target = "y"})->objective, engine::Objective::kRegression);
 }
 
+TEST(FitData, CategoriesAreTextsByPlaceOrNumbersAsTheyAre) {
+  const CsvTable table = table_of("x,state,code,y", [](int i) {
+    const std::string state = i % 5 == 0 ? "NA" : i % 2 == 0 ? " idle" : "\"run, fast\"";
+    return std::to_string(i) + "," + state + "," + (i % 3 == 0 ? "7" : "40.0") + "," + (i < 10 ? "on" : "off");
+  });
+  const Dataset data = *make_dataset(table, {.target = "y", .categorical = {"state", "code"}});
+  EXPECT_EQ(data.features, (std::vector<std::string>{"x", "state", "code"}));
+  EXPECT_EQ(data.texts, (std::vector<std::vector<std::string>>{{}, {"idle", "run, fast"}, {}}));
+  EXPECT_EQ(data.categories, (std::vector<std::vector<double>>{{}, {0, 1}, {7, 40}}));
+  EXPECT_TRUE(std::isnan(data.row(0)[1]));
+  EXPECT_EQ(data.row(1)[1], 1.0F);
+  EXPECT_EQ(data.row(2)[2], 40.0F);
+  EXPECT_TRUE(data.has_missing);
+  const Dataset wide = fit::one_hot(data);
+  EXPECT_EQ(wide.features.size(), 5U);
+  EXPECT_FALSE(wide.has_missing);
+  EXPECT_EQ(std::vector<float>(wide.row(0).begin(), wide.row(0).end()), (std::vector<float>{0, 0, 0, 1, 0}));
+  EXPECT_EQ(std::vector<float>(wide.row(1).begin(), wide.row(1).end()), (std::vector<float>{1, 0, 1, 0, 1}));
+  EXPECT_NE(refusal(table, {.target = "y", .drop = {"state"}, .categorical = {"state"}})
+                .find("'state' is --categorical, and left out or the target"),
+            std::string::npos);
+  const CsvTable many = table_of(
+      "t,y", [](int i) { return "t" + std::to_string(i) + "," + std::to_string(i % 2); }, 300);
+  EXPECT_NE(refusal(many, {.target = "y", .categorical = {"t"}})
+                .find("row 257, column 't': more than 256 different categories"),
+            std::string::npos);
+  const CsvTable one = table_of("t,y", [](int i) { return "t," + std::to_string(i % 2); });
+  EXPECT_NE(refusal(one, {.target = "y", .categorical = {"t"}}).find("says always the same"), std::string::npos);
+}
+
 TEST(FitData, RefusalsSayWhatToDo) {
   const auto row = [](int i) { return std::to_string(i) + ",t,7," + std::to_string(i - 1); };
   const CsvTable table = table_of("speed,text,same,weight", row);
   EXPECT_NE(refusal(table, {.target = "sped"}).find("no column 'sped' (--target); did you mean 'speed'?"),
             std::string::npos);
   EXPECT_NE(refusal(table, {.target = "same"}).find("always '7'; there is nothing to learn"), std::string::npos);
-  EXPECT_NE(
-      refusal(table, {.target = "speed", .task = Task::kRegression})
-          .find(
-              "row 1, column 'text': 't' is not a number; features are numbers: leave the column out with --drop text"),
-      std::string::npos);
+  EXPECT_NE(refusal(table, {.target = "speed", .task = Task::kRegression})
+                .find("row 1, column 'text': 't' is not a number; if the column says what kind a row is, take it with "
+                      "--categorical text, else leave it out with --drop text"),
+            std::string::npos);
   EXPECT_EQ(refusal(table, {.target = "speed", .drop = {"text"}}), "");
   EXPECT_NE(refusal(table, {.target = "speed", .weight = "weight", .drop = {"text"}})
                 .find("row 1, column 'weight': a weight must be above 0"),

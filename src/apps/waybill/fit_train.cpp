@@ -23,10 +23,8 @@ Result<Trained> boost(const fit::Candidate& candidate, const fit::Dataset& data,
   return Trained{std::move(plain), std::move(booster)};
 }
 
-}  // namespace
-
-Result<Trained> train(const fit::Candidate& candidate, const fit::Dataset& data, const TrainSettings& settings,
-                      const std::function<void(int, int)>& progress) {
+Result<Trained> train_columns(const fit::Candidate& candidate, const fit::Dataset& data, const TrainSettings& settings,
+                              const std::function<void(int, int)>& progress) {
   switch (candidate.family) {
     case fit::Family::kConstant: return Trained{fit::constant(data), std::nullopt};
     case fit::Family::kLinear:
@@ -40,6 +38,21 @@ Result<Trained> train(const fit::Candidate& candidate, const fit::Dataset& data,
   }
   return Trained{fit::grow(data, {.trees = candidate.trees, .depth = candidate.depth, .seed = settings.seed}),
                  std::nullopt};
+}
+
+}  // namespace
+
+Result<Trained> train(const fit::Candidate& candidate, const fit::Dataset& data, const TrainSettings& settings,
+                      const std::function<void(int, int)>& progress) {
+  WB_TRY(Trained trained, train_columns(candidate, fit::one_hot(data), settings, progress));
+  fit::begin_with_one_hot(data, trained.plain);
+  return trained;
+}
+
+Result<std::vector<float>> library_margins(const Booster& booster, const fit::Dataset& data,
+                                           std::span<const float> rows) {
+  const size_t n = rows.size() / data.features.size();
+  return data.has_categories() ? booster.margins(fit::one_hot_rows(data, rows), n) : booster.margins(rows, n);
 }
 
 }  // namespace wb::cli

@@ -23,4 +23,8 @@ struct Trained {
 Result<Trained> train(const fit::Candidate& candidate, const fit::Dataset& data, const TrainSettings& settings,
                       const std::function<void(int, int)>& progress);
 
+// What XGBoost itself says about f32[n, features] of the data it learnt from: f32[n, outputs].
+Result<std::vector<float>> library_margins(const Booster& booster, const fit::Dataset& data,
+                                           std::span<const float> rows);
+
 }  // namespace wb::cli

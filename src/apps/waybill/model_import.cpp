@@ -183,6 +183,8 @@ Json describe(const std::string& path, const engine::Model& model) {
   json["missing_allowed"] = model.missing_allowed();
   json["self_test_rows"] = plain.self_test.rows.size() / model.features_count();
   json["features"] = model.features();
+  for (size_t i = 0; i < plain.texts.size(); ++i)
+    if (!plain.texts[i].empty()) json["texts"][plain.features[i]] = plain.texts[i];
   json["labels"] = model.labels();
   return json;
 }

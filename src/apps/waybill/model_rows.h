@@ -14,7 +14,8 @@ namespace wb::cli {
 engine::Model load_model(const std::string& path);
 
 // The model's features, found by name in the table; other columns are ignored: f64[rows, features]. Refuses a missing
-// value unless `allow_missing`, and what is finite but no f32 if the model compares in f32.
+// value unless `allow_missing`, and what is finite but no f32 if the model compares in f32. A text that the model does
+// not know is engine::kUnknownText.
 Result<std::vector<double>> feature_rows(const CsvTable& table, const engine::Model& model, bool allow_missing);
 
 // A margin or an answer in the shortest decimal that reads back as the same number of the precision that the model sums

@@ -16,16 +16,19 @@ Result<Inferrer> Inferrer::build(engine::Model model, const Schema& in, Position
                          " values a row, and a pipeline routes by one; use a model with one output");
   }
   const std::vector<std::string> names = in.names();
-  for (const std::string& name : out.model_.features()) {
+  for (size_t i = 0; i < out.model_.features_count(); ++i) {
+    const std::string& name = out.model_.features()[i];
+    const bool text = !out.model_.texts(i).empty();
     const int column = in.index_of(name);
     if (column < 0) {
-      problems.add(at, "infer: the model needs a number column '" + name + "', which does not arrive here" +
-                           suggestion(name, names));
+      problems.add(at, std::string("infer: the model needs a ") + (text ? "text" : "number") + " column '" + name +
+                           "', which does not arrive here" + suggestion(name, names));
       continue;
     }
-    if (in.fields[static_cast<size_t>(column)].type != ColumnType::kNumber) {
-      problems.add(at,
-                   "infer: the model needs column '" + name + "' as a number, but it is text; add a cast before infer");
+    if ((in.fields[static_cast<size_t>(column)].type == ColumnType::kText) != text) {
+      problems.add(at, "infer: the model needs column '" + name + "' as " +
+                           (text ? "text, but it is a number" : "a number, but it is text") +
+                           "; add a cast before infer");
       continue;
     }
     Feature feature;
@@ -79,9 +82,10 @@ void Inferrer::gather(const Batch& batch, Scored& out) {
   if (model_.computes_f64()) wide_inputs_.resize(rows * width);
   out.finite.assign(rows, 1);
   for (size_t i = 0; i < width; ++i) {
-    const std::vector<double>& numbers = batch.columns[features_[i].column].numbers;
+    const Column& column = batch.columns[features_[i].column];
+    const std::span<const std::string> texts = model_.texts(i);
     for (size_t row = 0; row < rows; ++row) {
-      const double number = numbers[row];
+      const double number = texts.empty() ? column.numbers[row] : engine::text_number(texts, column.texts[row]);
       // A double beyond f32's range has no defined conversion: it is an infinity to the model.
       const bool fits = std::abs(number) <= static_cast<double>(std::numeric_limits<float>::max());
       const bool usable = fits || (missing_allowed && std::isnan(number));

@@ -1,7 +1,7 @@
 #pragma once
 // infer: features → scores with a confidence. Takes the columns that the model names out of a batch, converts them to
-// f32, predicts, and says for each row what the model answered, how sure it is, and how unlike the training data the
-// row is.
+// f32 (a text to its number in the model; one that it does not know is unlike all that it has seen), predicts, and says
+// for each row what the model answered, how sure it is, and how unlike the training data the row is.
 //
 // A row with NaN or an infinity in a feature (also one that overflows f32) is "not finite": label -1, confidence 0,
 // never confident; the router sends it by its own rule. NaN passes as "missing" only if the model says that it expects

@@ -150,6 +150,32 @@ TEST(Infer, ColumnsThatDoNotFitAreNamed) {
             "f:4:3: infer: the model needs column 'unit' as a number, but it is text; add a cast before infer\n");
 }
 
+// A text is asked about by its number in the model; one that the model does not know passes, and is news.
+TEST(Infer, TextsAreKnownByNumber) {
+  PlainModel plain = stumps(Objective::kSoftprob);
+  plain.features = {"unit", "y"};
+  plain.texts = {{"b", "a"}, {}};
+  for (engine::Tree& tree : plain.trees) tree.nodes[0].value = 0.5;
+  plain.sketches[0] = engine::make_sketch("unit", std::vector<float>(100, 1), 16);
+  Inferrer inferrer = make(plain);
+  Batch batch = batch_of({{0, 50}, {0, 50}, {0, 50}, {0, 50}});  // 'unit' says "a"
+  batch.columns[1].texts[1] = "b";
+  batch.columns[1].texts[2] = "c";
+  batch.columns[1].texts[3] = "";
+  Scored out;
+  inferrer.run(batch, out);
+  EXPECT_EQ(out.label, (std::vector<int32_t>{2, 0, 0, -1}));  // 1, 0, -1, NaN
+  EXPECT_EQ(out.finite, (std::vector<uint8_t>{1, 1, 1, 0}));
+  EXPECT_LT(out.novelty[0], 1.0F);
+  EXPECT_GT(out.novelty[2], 3.0F);
+  plain.features[0] = "x";
+  plain.sketches[0].name = "x";
+  Problems problems;
+  EXPECT_FALSE(Inferrer::build(load(plain), batch_of({}).schema, {4, 3}, problems).ok());
+  EXPECT_EQ(problems.format("f"),
+            "f:4:3: infer: the model needs column 'x' as text, but it is a number; add a cast before infer\n");
+}
+
 // A model that compares in f64 is asked about the number that arrived, not about its f32 neighbour.
 TEST(Infer, ANumberKeepsItsDigitsWhereTheModelComparesInF64) {
   PlainModel model = stumps(Objective::kLogistic);
