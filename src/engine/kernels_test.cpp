@@ -1,10 +1,8 @@
 // Every kernel against the slow twin: each kind of processor that this machine can stand in for, rows one by one and in
 // blocks of every awkward size, every shape that has a way of its own.
 #include <gtest/gtest.h>
-#include <hwy/targets.h>
 
-#include <hwy/highway.h>
-
+#include "engine/kernels.h"
 #include "engine/test_models.h"
 
 namespace wb::engine {
@@ -34,14 +32,12 @@ void expect_same_bits(const PlainModel& plain, const Model& model, size_t n, uin
 
 class Kernels : public ::testing::Test {
  protected:
-  ~Kernels() override { hwy::GetChosenTarget().Update(hwy::SupportedTargets()); }
+  ~Kernels() override { kernels::stand_in_for(0); }
   void on_every_processor(const PlainModel& plain, size_t n, uint64_t seed) {
     const Model model = loaded(plain);
-    const std::vector<int64_t> targets = hwy::SupportedAndGeneratedTargets();
-    ASSERT_GE(targets.size(), 2U);  // the scalar one is always there
-    for (const int64_t target : targets) {
-      hwy::GetChosenTarget().Update(target);
-      SCOPED_TRACE(hwy::TargetName(target));
+    ASSERT_GE(kernels::processors_count(), 2U);  // the scalar one is always there
+    for (size_t i = 0; i < kernels::processors_count(); ++i) {
+      SCOPED_TRACE(kernels::stand_in_for(i));
       expect_same_bits(plain, model, n, seed);
       if (HasFatalFailure()) FAIL() << "seed " << seed;
     }
@@ -55,9 +51,11 @@ TEST_F(Kernels, AnyModelOnEveryProcessor) {
   }
 }
 
-// Full trees from a single leaf to deeper than a byte can number; `columns` decides how wide a node is.
+// Full trees from a single leaf to deeper than a crown and the heaps below it. Most columns take two positions (missing
+// values go to either side), and how many there are decides how ranks are looked up: in tables of 16, 32, 64, 128 or
+// 256 bytes, or one by one.
 TEST_F(Kernels, FullTreesOfEveryDepth) {
-  for (const size_t columns : {size_t{3}, size_t{300}, size_t{1'000}}) {
+  for (const size_t columns : {3U, 8U, 9U, 16U, 17U, 31U, 33U, 64U, 66U, 127U, 130U, 300U, 1'000U}) {
     PlainModel plain = testing::random_model(columns, columns, 1, 11, 1);
     Prng prng(columns);
     for (size_t depth = 0; depth < plain.trees.size(); ++depth) {
@@ -76,6 +74,12 @@ TEST_F(Kernels, FullTreesOfEveryDepth) {
     on_every_processor(plain, 90, columns);
     if (HasFatalFailure()) return;
   }
+}
+
+// Batches in which trees of every kind and depth mix, for several outputs.
+TEST_F(Kernels, MixedBatches) {
+  for (const size_t nodes_max : {size_t{15}, size_t{63}, size_t{900}})
+    on_every_processor(testing::random_model(nodes_max, 12, 3, 200, nodes_max), 67, nodes_max);
 }
 
 TEST_F(Kernels, ManyOutputsGoRowByRow) {
