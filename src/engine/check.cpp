@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "base/utf8.h"
-#include "engine/model.h"
+#include "engine/predictors.h"
 
 namespace wb::engine {
 namespace {
@@ -56,6 +56,7 @@ Status check_shape(const Description& model) {
     case Objective::kExponential:
     case Objective::kIsolation:
     case Objective::kSignedSquare:
+    case Objective::kNormality:
     case Objective::kSigmoid: shaped = shaped && labels == 0; break;
     default:
       return fail(Code::kInvalid, "objective ", std::to_string(static_cast<int>(model.objective)), " is unknown");
@@ -65,6 +66,9 @@ Status check_shape(const Description& model) {
                 " labels and ", std::to_string(outputs), " outputs");
   }
   if (!std::isfinite(model.slope) || model.slope <= 0) return fail(Code::kInvalid, "the slope is not above 0");
+  const bool shifts = model.objective == Objective::kNormality;
+  if (!std::isfinite(model.shift) || (!shifts && model.shift != 0))
+    return fail(Code::kInvalid, "the shift is not finite, or there is one beside ", objective_name(model.objective));
   return ok_status();
 }
 
@@ -221,6 +225,8 @@ Status check_split(const Description& model, const TreeNode& node, size_t width)
 }
 
 Status check_leaf(const Description& model, const Tree& tree, const TreeNode& leaf) {
+  if (leaf.set >= 0 && (!tree.vectors.empty() || static_cast<size_t>(leaf.set) >= model.lines.size()))
+    return fail(Code::kInvalid, at("adds line", static_cast<size_t>(leaf.set)), ", which is not there");
   if (tree.vectors.empty()) return check_number(leaf.value, model.sum.precision, "a leaf");
   const size_t vectors = tree.vectors.size() / model.outputs_count();
   return leaf.feature < vectors ? ok_status()
@@ -295,6 +301,17 @@ Status check_trees(const Description& model, size_t width) {
   return ok_status();
 }
 
+Status check_predictor(const Description& model, size_t width) {
+  if (model.is_ensemble()) return check_trees(model, width);
+  const Sum& sum = model.sum;
+  const bool based = std::any_of(model.base_margins.begin(), model.base_margins.end(), [](double m) { return m != 0; });
+  if (model.linear || !model.trees.empty() || !model.sets.empty() || !model.lines.empty() || based || sum.divisor ||
+      sum.factor || !sum.offsets.empty())
+    return fail(Code::kInvalid, "weights, trees or sums stand beside a predictor that has no use for them");
+  if (const auto* network = std::get_if<Network>(&model.predictor)) return check_network(model, *network, width);
+  return check_neighbours(model, *std::get_if<Neighbours>(&model.predictor), width);
+}
+
 Status check_curve(const Curve& curve) {
   if (const auto* platt = std::get_if<Platt>(&curve)) {
     const bool finite = std::isfinite(platt->a) && std::isfinite(platt->b);
@@ -327,6 +344,11 @@ Status check_calibration(const Description& model) {
 
 }  // namespace
 
+Status check_computed(std::span<const double> numbers, const Description& model, std::string_view what) {
+  for (size_t i = 0; i < numbers.size(); ++i) WB_CHECK(check_number(numbers[i], model.sum.precision, at(what, i)));
+  return ok_status();
+}
+
 std::string_view objective_name(Objective objective) {
   switch (objective) {
     case Objective::kSoftprob: return "softprob";
@@ -340,6 +362,7 @@ std::string_view objective_name(Objective objective) {
     case Objective::kSignedSquare: return "signed-square";
     case Objective::kOneVote: return "one-vote";
     case Objective::kSigmoid: return "sigmoid";
+    case Objective::kNormality: return "normality";
   }
   return "unknown";
 }
@@ -353,7 +376,8 @@ Status check_description(const Description& model) {
   WB_CHECK(check_sum(model));
   WB_TRY(const size_t width, check_steps(model));
   WB_CHECK(check_linear(model, width));
-  WB_CHECK(check_trees(model, width));
+  WB_CHECK(check_lines(model, width));
+  WB_CHECK(check_predictor(model, width));
   return check_calibration(model);
 }
 

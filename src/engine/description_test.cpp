@@ -5,6 +5,7 @@
 #include <functional>
 #include <limits>
 
+#include "engine/predictors.h"
 #include "engine/reference.h"
 
 namespace wb::engine {
@@ -144,6 +145,75 @@ TEST(Description, ATreeMayAddAVectorToAllMargins) {
   EXPECT_EQ(reference_margins(model, std::span<const double>(right)), (std::vector<double>{0.25, 0.5, 4.25}));
 }
 
+TEST(Description, ALeafMayBeALine) {
+  Description model = stump(Compare::kF64LessEqual, 0);
+  model.lines = {Line{10, {1, 0}, {0.1, 3}}};
+  model.trees[0].nodes[2].set = 0;
+  EXPECT_EQ(margin(model, {-1, 7}), 1.0);
+  EXPECT_EQ(margin(model, {1, 7}), 10 + 0.1 * 7 + 3.0);
+  EXPECT_EQ(margin(model, {1, kNan}), 2.0);  // the leaf's own value
+  EXPECT_EQ(margin(model, {1, kInfinity}), kInfinity);
+}
+
+// scikit-learn's MLPClassifier, by hand.
+TEST(Description, ANetworkIsLayersOfSums) {
+  Description model = stump(Compare::kF32Less, 0);
+  model.trees.clear();
+  model.base_margins = {0, 0};
+  model.predictor = Network{
+      {{Activation::kRelu, {1, -1, 2, 0.5, 4, 0.25}, {0.5, 0, -100}}, {Activation::kTanh, {1, 0, 0, 1, 1, 1}, {0, 1}}}};
+  ASSERT_TRUE(check_description(model).ok()) << check_description(model).error().text;
+  const std::vector<double> row{2, 1};
+  const auto margins = reference_margins(model, std::span<const double>(row));
+  EXPECT_NEAR(margins[0], std::tanh(3.0), 4e-16);  // relu(2 + 0.5 + 0.5)
+  EXPECT_NEAR(margins[1], std::tanh(3.0), 4e-16);  // 1 + relu(-2 + 4), and nothing from the third
+  const std::vector<double> missing{kNan, 1};
+  EXPECT_TRUE(std::isnan(reference_margins(model, std::span<const double>(missing))[0]));
+}
+
+TEST(Description, ActivationsAreWithinAFewUlpOfTheExactOnes) {
+  for (int i = -4'000; i <= 4'000; ++i) {
+    const double x = i * std::fabs(i) * 1e-6;
+    EXPECT_NEAR(activated(Activation::kTanh, x), std::tanh(x), std::fabs(std::tanh(x)) * 1.2e-15) << x;
+    EXPECT_NEAR(activated(Activation::kLogistic, x), 1 / (1 + std::exp(-x)), 2.3e-16) << x;
+  }
+  EXPECT_EQ(activated(Activation::kTanh, 1e-300), 1e-300);
+  EXPECT_TRUE(std::signbit(activated(Activation::kTanh, -0.0)));
+  EXPECT_EQ(activated(Activation::kTanh, -kInfinity), -1);
+  EXPECT_EQ(activated(Activation::kRelu, -3), 0);
+  EXPECT_EQ(activated(Activation::kRelu, kInfinity), kInfinity);
+  for (const Activation one : {Activation::kIdentity, Activation::kRelu, Activation::kTanh, Activation::kLogistic})
+    EXPECT_TRUE(std::isnan(activated(one, kNan)));
+}
+
+TEST(Description, NeighboursVoteOrAreAveraged) {
+  Description model = stump(Compare::kF32Less, 0);
+  model.trees.clear();
+  Neighbours all;
+  all.count = 3;
+  all.points = {0, 0, 3, 4, 6, 0, 0, 1};
+  all.targets = {1, 2, 4, 8};
+  model.predictor = all;
+  EXPECT_EQ(margin(model, {0, 0}), 11.0 / 3);  // 0, 1 and 5 away
+  EXPECT_EQ(margin(model, {3, 2}), 11.0 / 3);  // 4, 10 and, of two that are 13 away, the first
+  all.by_distance = true;
+  model.predictor = all;
+  EXPECT_EQ(margin(model, {0, 0}), 1.0);  // on the point
+  EXPECT_EQ(margin(model, {0, -1}), (1 + 8 * 0.5 + 2 / std::sqrt(34.0)) / (1 + 0.5 + 1 / std::sqrt(34.0)));
+  all.distance = Distance::kManhattan;
+  model.predictor = all;
+  EXPECT_EQ(margin(model, {0, -1}), (1 + 8 * 0.5 + 4 * (1.0 / 7)) / (1 + 0.5 + 1.0 / 7));
+  EXPECT_TRUE(std::isnan(margin(model, {kNan, 0})));
+  all.by_distance = false;
+  all.targets = {0, 1, 1, 0};
+  model.predictor = all;
+  model.labels = {"a", "b"};
+  model.objective = Objective::kVotes;
+  model.base_margins = {0, 0};
+  const std::vector<double> row{6, 4};
+  EXPECT_EQ(reference_margins(model, std::span<const double>(row)), (std::vector<double>{1.0 / 3, 2.0 / 3}));
+}
+
 TEST(Description, StepsPrepareTheRow) {
   Description model;
   model.features = {"a", "b", "c"};
@@ -203,6 +273,9 @@ TEST(Description, AnswersAreWithinTwoUlpOfTheExactOnes) {
     expect_close(answers(exponential, {m})[0], exact(std::exp(wide)));
     expect_close(answers(isolation, {m})[0], exact(std::exp2(-wide)));
   }
+  Description normality = with_labels(Objective::kNormality, 0, 1);
+  normality.shift = -0.625;
+  EXPECT_EQ(answers(normality, {1})[0], 0.125);
   EXPECT_EQ(answers(exponential, {1e9})[0], kInfinity);
   EXPECT_EQ(answers(exponential, {-1e9})[0], 0);
   EXPECT_TRUE(std::isnan(answers(exponential, {kNan})[0]));
@@ -233,6 +306,11 @@ TEST(Description, CalibrationBendsMarginsOrAnswers) {
   Description three = with_labels(Objective::kVotes, 3, 3);
   three.calibration = Calibration{true, {Isotonic{{0}, {0}}, Isotonic{{0}, {0}}, Isotonic{{0}, {0}}}};
   EXPECT_EQ(answers(three, {1, 0, 0})[0], 1.0 / 3);  // scikit-learn: all alike when no curve says anything
+}
+
+void only(Description& model, Predictor predictor) {
+  model.trees.clear();
+  model.predictor = std::move(predictor);
 }
 
 TEST(Description, SaysWhatIsWrongAndWhere) {
@@ -305,6 +383,42 @@ TEST(Description, SaysWhatIsWrongAndWhere) {
       {"step 0: has not one value",
        [](auto& m) {
          m.steps = {Impute{{0, 1}, {1}}};
+       }},
+      {"the shift is not finite, or there is one beside regression", [](auto& m) { m.shift = 1; }},
+      {"tree 0: node 1: adds line 0, which is not there", [](auto& m) { m.trees[0].nodes[1].set = 0; }},
+      {"line 0: takes column 2 of 2",
+       [](auto& m) {
+         m.lines = {Line{0, {2}, {1}}};
+       }},
+      {"line 0: has not one weight",
+       [](auto& m) {
+         m.lines = {Line{0, {1}, {}}};
+       }},
+      {"stand beside a predictor", [](auto& m) { m.predictor = Network{}; }},
+      {"a network needs 1 to 16 layers", [](auto& m) { only(m, Network{}); }},
+      {"layer 1: has 2 weights for 1 inputs and 1 units",
+       [](auto& m) {
+         only(m, Network{{{Activation::kRelu, {1, 1}, {1}}, {Activation::kRelu, {1, 1}, {1}}}});
+       }},
+      {"the last layer has 2 units for 1 outputs",
+       [](auto& m) {
+         only(m, Network{{{Activation::kRelu, {1, 1, 1, 1}, {1, 1}}}});
+       }},
+      {"layer 0: bias 0 is not finite",
+       [](auto& m) {
+         only(m, Network{{{Activation::kRelu, {1, 1}, {kNan}}}});
+       }},
+      {"asks 5 of 1 neighbours",
+       [](auto& m) {
+         only(m, Neighbours{.points = {1, 1}, .targets = {1}});
+       }},
+      {"there are 3 numbers of points with 2 columns",
+       [](auto& m) {
+         only(m, Neighbours{.count = 1, .points = {1, 1, 1}, .targets = {1}});
+       }},
+      {"there are 2 targets for 1 points",
+       [](auto& m) {
+         only(m, Neighbours{.count = 1, .points = {1, 1}, .targets = {1, 2}});
        }},
       {"a calibration needs labels",
        [](auto& m) {

@@ -1,12 +1,12 @@
 #pragma once
-// The engine: one trained tree ensemble, read from a `.wbm` package (docs/formats/model.md) and asked for answers.
+// The engine: one trained model, read from a `.wbm` package (docs/formats/model.md) and asked for answers.
 //
 // The promise is exactness: margins are the same bits as those of the library that trained the model, on every row and
 // every machine. model.h says how libraries differ, reference.h is the slow obvious twin that follows it, ranked.h and
 // forest.h are the fast way to the same bits.
 //
 // Model is immutable after load(): any number of threads may predict at once. Nothing here allocates while predicting,
-// unless the model prepares its rows (steps).
+// unless the model prepares its rows (steps) or has leaves that are lines.
 
 #include <array>
 #include <cstdint>
@@ -91,6 +91,8 @@ class Model {
   size_t answers_count() const {
     return about_.answers_count();
   }  // probabilities per row: one per label, or 1 for regression
+  const Predictor& predictor() const { return about_.predictor; }
+  size_t lines_count() const { return about_.lines.size(); }  // leaves that are lines
   size_t trees_count() const { return forest_.trees_count(); }
   size_t nodes_count() const { return forest_.nodes_count(); }
   size_t forest_memory_bytes() const { return forest_.memory_bytes(); }
@@ -116,10 +118,12 @@ class Model {
 
  private:
   Model() = default;
+  template <class Column, class Number>
+  void predict_columns(std::span<const Column> rows, size_t n, std::span<Number> margins) const;
   template <class Number>
   void predict_rows(std::span<const Number> rows, size_t n, std::span<Number> margins) const;
 
-  PlainModel about_;  // without its trees
+  PlainModel about_;  // without its trees, unless their leaves are lines
   Forest forest_;
   std::string bytes_;
 };

@@ -129,6 +129,7 @@ std::string each_answer(const Description& model) {
     case Objective::kSigmoid: return "logistic(" + slope + " * m)";
     case Objective::kExponential: return "exponential(m)";
     case Objective::kIsolation: return "power_of_half(m)";
+    case Objective::kNormality: return "-power_of_half(m) - " + literal(model.shift, true);
     case Objective::kSignedSquare: return "m * (m < 0.0 ? -m : m)";
     case Objective::kSoftprob:
     case Objective::kLogistic:
@@ -153,7 +154,7 @@ Needs needs_of(const Description& model) {
   const Objective objective = model.objective;
   needs.logistic =
       objective == Objective::kOneVsRest || objective == Objective::kIndependent || objective == Objective::kSigmoid;
-  needs.power_of_half = objective == Objective::kIsolation;
+  needs.power_of_half = objective == Objective::kIsolation || objective == Objective::kNormality;
   needs.divide = divides(model);
   if (model.calibration) {
     for (const Curve& curve : model.calibration->curves) {

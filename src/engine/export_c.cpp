@@ -471,6 +471,12 @@ Result<CExport> export_c(const PlainModel& model, const ExportOptions& options) 
     return fail(Code::kInvalid, "'", options.name,
                 "' is no name for C: it must be letters, digits and _, begin with a letter, and have at most 63");
   WB_CHECK(check_description(model));
+  if (!model.is_ensemble() || !model.lines.empty())
+    return fail(Code::kUnsupported,
+                std::holds_alternative<Network>(model.predictor)      ? "a network"
+                : std::holds_alternative<Neighbours>(model.predictor) ? "a model of nearest neighbours"
+                                                                      : "a model whose leaves are lines",
+                " is not written as C; trees with constant leaves and linear models are");
   return Writer(model, options).write();
 }
 
@@ -488,7 +494,8 @@ Result<PlainModel> first_trees(const PlainModel& model, size_t count) {
   if (count > all || count % round != 0)
     return fail(Code::kInvalid, "cannot keep ", std::to_string(count), " of ", std::to_string(all),
                 " trees: at most all, and ", std::to_string(round), " make a round");
-  if (count < all && model.objective == Objective::kIsolation && !model.sum.divisor)
+  const bool isolates = model.objective == Objective::kIsolation || model.objective == Objective::kNormality;
+  if (count < all && isolates && !model.sum.divisor)
     return fail(Code::kUnsupported, "this isolation forest does not say how it averages, so no tree can be left out");
   PlainModel kept = model;
   kept.trees.resize(count);

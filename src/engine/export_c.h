@@ -45,7 +45,7 @@ struct CExport {
 };
 
 // The same model and options give the same text. kInvalid: a name that is no identifier, a model that
-// check_description() refuses.
+// check_description() refuses. kUnsupported: a network, nearest neighbours, leaves that are lines.
 Result<CExport> export_c(const PlainModel& model, const ExportOptions& options);
 
 // The model of the first trees alone: of boosted trees the answers of an earlier round, of averaged trees (a divisor)

@@ -20,8 +20,8 @@ inline constexpr uint8_t kVersion = 2;
 inline constexpr size_t kHeadBytes = 6;     // magic, version, one byte kept 0
 inline constexpr size_t kTrailerBytes = 4;  // CRC32C of all before, little-endian
 
-// Sections stand in this order, each once: tag byte, length varint, payload. Persisted (since 0.1): add, never
-// renumber.
+// Sections stand in this order: tag byte, length varint, payload. Up to kNotes each is there once; those behind it are
+// there if the model has what they hold. Persisted (since 0.1): add, never renumber.
 enum class Tag : uint8_t {
   kAbout = 1,
   kSteps = 2,
@@ -33,12 +33,14 @@ enum class Tag : uint8_t {
   kSelfTest = 8,
   kNotes = 9,
   // From here on a section is there only if it says something.
-  kLinear = 10,  // if flag kLinearPart is set
+  kLinear = 10,
   kCovers = 11,
-  kTexts = 12
+  kTexts = 12,
+  kLines = 13,
+  kPredictor = 14,
 };
 inline constexpr size_t kSectionsAlways = 9;
-inline constexpr size_t kSectionsCount = 12;
+inline constexpr size_t kSectionsCount = 14;
 std::string_view section_name(Tag tag);
 
 // Bits of the flags byte in the about section.
@@ -49,11 +51,13 @@ inline constexpr uint8_t kDivisor = 8;
 inline constexpr uint8_t kFactor = 16;
 inline constexpr uint8_t kOffsets = 32;
 inline constexpr uint8_t kSlope = 64;
-inline constexpr uint8_t kLinearPart = 128;
+inline constexpr uint8_t kFlagsUnknown = 128;
 
 // What tells the steps, and the curves of a calibration, apart.
 enum class StepKind : uint8_t { kSelect = 1, kScale = 2, kImpute = 3, kOrdinal = 4, kOneHot = 5 };
 enum class CurveKind : uint8_t { kPlatt = 1, kIsotonic = 2 };
+// What makes the margins, where it is no ensemble.
+enum class PredictorKind : uint8_t { kNetwork = 1, kNeighbours = 2 };
 
 // Bits of the first byte in the linear section.
 inline constexpr uint8_t kSkipsMissing = 1;

@@ -7,10 +7,11 @@
 // leaves are summed, what is done to the sum. Here each of these is said, so that an importer says what its library
 // does and nobody guesses. check_description() refuses, with what and where, what does not fit together.
 //
-// A row goes: features → steps → columns → weights and trees → margins → objective → (calibration) → answers. An
-// importer folds into leaves what its library multiplies them with (learning rates, DART weights), in that library's
-// precision, and mirrors a split whose condition leads to the right (CatBoost's x > border): exchanged children, same
-// answers.
+// A model is steps, then one predictor, then an objective: a row goes features → steps → columns → predictor → margins
+// → objective → (calibration) → answers. The predictor is an ensemble of weights and trees, a network, or nearest
+// neighbours. An importer folds into leaves what its library multiplies them with (learning rates, DART weights), in
+// that library's precision, and mirrors a split whose condition leads to the right (CatBoost's x > border): exchanged
+// children, same answers.
 
 #include <cstdint>
 #include <limits>
@@ -36,6 +37,13 @@ inline constexpr size_t kTreesMax = 65'536;
 inline constexpr size_t kTreeNodesMax = 65'535;
 inline constexpr size_t kTreeDepthMax = 64;
 inline constexpr size_t kModelNodesMax = 4U << 20;
+inline constexpr size_t kLineNumbersMax = 4U << 20;  // columns of all lines together
+inline constexpr size_t kLayersMax = 16;
+inline constexpr size_t kLayerUnitsMax = 1'024;
+inline constexpr size_t kLayerWeightsMax = 4U << 20;
+inline constexpr size_t kPointsMax = 65'536;
+inline constexpr size_t kPointNumbersMax = 4U << 20;
+inline constexpr size_t kNeighboursMax = 256;
 inline constexpr size_t kStepsMax = 64;
 inline constexpr size_t kStepCategoriesMax = 4'096;
 inline constexpr double kCoverMax = std::numeric_limits<float>::max();  // so that no sum of a tree's is infinite
@@ -62,6 +70,7 @@ enum class Objective : uint8_t {
   kSignedSquare = 9,  // margin · |margin|: LightGBM's reg_sqrt
   kOneVote = 10,      // one margin, which is the probability of labels[1]: ONNX's forests of two classes
   kSigmoid = 11,      // logistic of each margin, as values: reg:logistic, cross_entropy
+  kNormality = 12,    // -2^-margin - shift: scikit-learn's isolation forests, where a value below 0 is an outlier
 };
 std::string_view objective_name(Objective objective);  // "softprob", "logistic", "regression", …
 
@@ -95,7 +104,9 @@ struct TreeNode {
   double value = 0;           // of a numeric split: the threshold; of a leaf: what is added to the tree's output
   bool default_left = false;  // where a missing value goes
   Missing missing = Missing::kNan;
-  int32_t set = -1;  // of a categorical split: into Description::sets, whose members go left; -1: a numeric split
+  // Of a categorical split: into Description::sets, whose members go left; -1: a numeric split. Of a leaf: into
+  // Description::lines; -1: it adds its value.
+  int32_t set = -1;
 };
 // Node 0 is the root; the order of the others does not matter.
 struct Tree {
@@ -106,6 +117,14 @@ struct Tree {
   // f64[nodes], of which those of leaves count: how much training weight reached each, which is what explanations need
   // and nothing else does. All trees of a model have them, or none.
   std::vector<double> covers = {};
+};
+
+// A leaf that adds a line, not a value: constant, + weight · x for each of its columns in order (LightGBM's
+// linear_tree). A row that has NaN in one of them is given the leaf's value instead.
+struct Line {
+  double constant = 0;
+  std::vector<uint32_t> columns;
+  std::vector<double> weights;  // one per column
 };
 
 // ---- Preparing a row. Each step takes the columns that the step before it left; the first takes the features.
@@ -161,6 +180,35 @@ struct Linear {
       {};  // f64[columns]: the row that explanations compare with; or none, and nothing explains
 };
 
+// ---- Predictors. An ensemble is what Description says of weights, trees and their sum; the others need none of those,
+// and their base margins are 0. They compute in Sum::precision, every operation rounded.
+struct Ensemble {};
+
+enum class Activation : uint8_t { kIdentity = 1, kRelu = 2, kTanh = 3, kLogistic = 4 };
+struct Layer {
+  Activation activation = Activation::kIdentity;
+  std::vector<double> weights;  // f64[inputs, units]
+  std::vector<double> biases;   // f64[units]
+};
+// Dense layers, one after the other; the units of the last are the margins. A unit is 0, + weight · input for each
+// input in order, + bias, then its activation, computed in f64 and rounded. Libraries have no order of their own here:
+// they leave the products to a BLAS.
+struct Network {
+  std::vector<Layer> layers;
+};
+
+enum class Distance : uint8_t { kEuclidean = 1, kManhattan = 2 };
+// The mean of what the `count` nearest points have: nearest first, of equally near ones the first in the list. A
+// distance is 0, + (x - point)² or |x - point| for each column in order. A row with NaN has margins of NaN.
+struct Neighbours {
+  Distance distance = Distance::kEuclidean;
+  uint32_t count = 5;
+  bool by_distance = false;     // each counts 1 / distance; if some distance is 0, those alone count, 1 each
+  std::vector<double> points;   // f64[points, columns]
+  std::vector<double> targets;  // with labels: f64[points], which of them; else f64[points, outputs]
+};
+using Predictor = std::variant<Ensemble, Network, Neighbours>;
+
 // How weights and leaves become margins: the library's own order. In `precision`, every operation rounded:
 // base margin, + weight · x for each column in order, + leaf of each tree in order, then / divisor, then · factor,
 // then + offset, where given. A library that leaves the dot product to a BLAS has no order of its own to be equal to.
@@ -174,6 +222,7 @@ struct Sum {
 struct Description {
   Objective objective = Objective::kSoftprob;
   double slope = 1;                   // logistic functions are of slope · margin (LightGBM's sigmoid parameter)
+  double shift = 0;                   // of kNormality: scikit-learn's offset_
   std::vector<std::string> features;  // unique names, in the order of a row
   // Of features that are texts: the number of each is its place here. None, or one list for each feature, empty for
   // those that are numbers.
@@ -188,8 +237,11 @@ struct Description {
   Sum sum = {};
   std::vector<double> base_margins;  // one per output
   std::vector<Tree> trees;           // in the order in which they are added
+  std::vector<Line> lines = {};      // of leaves
+  Predictor predictor = Ensemble{};
   std::optional<Calibration> calibration = {};
 
+  bool is_ensemble() const { return std::holds_alternative<Ensemble>(predictor); }
   size_t outputs_count() const { return base_margins.size(); }
   // Answers per row: one per label, or one per output.
   size_t answers_count() const { return labels.empty() ? base_margins.size() : labels.size(); }

@@ -6,6 +6,7 @@
 #include "base/bytes.h"
 #include "base/checksum.h"
 #include "engine/format.h"
+#include "engine/predictors.h"
 
 namespace wb::engine {
 namespace format {
@@ -90,7 +91,6 @@ uint8_t flags_of(const PlainModel& model) {
   if (model.sum.factor) flags |= kFactor;
   if (!model.sum.offsets.empty()) flags |= kOffsets;
   if (model.slope != 1) flags |= kSlope;
-  if (model.linear) flags |= kLinearPart;
   return static_cast<uint8_t>(flags);
 }
 
@@ -101,6 +101,7 @@ std::string pack_about(const PlainModel& model) {
   put_byte(out, static_cast<uint8_t>(model.compare));
   put_byte(out, static_cast<uint8_t>(model.category));
   if (model.slope != 1) put_f64(out, model.slope);
+  if (model.objective == Objective::kNormality) put_f64(out, model.shift);
   put_varint(out, model.features.size());
   for (const std::string& name : model.features) put_text(out, name);
   put_varint(out, model.labels.size());
@@ -258,6 +259,8 @@ Result<std::string> pack(const PlainModel& model) {
   if (model.linear) put_section(out, Tag::kLinear, pack_linear(model));
   if (!forest.covers.empty()) put_section(out, Tag::kCovers, pack_covers(forest));
   if (!model.texts.empty()) put_section(out, Tag::kTexts, pack_texts(model));
+  if (!model.lines.empty()) put_section(out, Tag::kLines, pack_lines(model));
+  if (!model.is_ensemble()) put_section(out, Tag::kPredictor, pack_predictor(model));
   put_u32(out, crc32c(out));
   if (out.size() > limits::kModelBytesMax) {
     return fail(Code::kFull, "the package has ", std::to_string(out.size()), " bytes, the limit is ",

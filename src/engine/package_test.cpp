@@ -277,18 +277,17 @@ TEST(Package, ASelfTestHasThePrecisionOfItsModel) {
   EXPECT_NE(refusal(narrow).find("no f32"), std::string::npos);
 }
 
-// The worked example with a linear part: its flag, and a tenth section.
+// The worked example with a linear part: a tenth section.
 TEST(Package, ALinearPartHasASectionBehindTheOthers) {
   PlainModel plain = small_model();
   plain.linear = Linear{{-2}, true};
   std::string bytes = *pack(plain);
-  EXPECT_EQ(hex_encode(std::string_view(bytes).substr(9, 1)), "80");
   EXPECT_EQ(hex_encode(bytes.substr(bytes.size() - 11, 7)), "0a0501000000c0");
   EXPECT_EQ(unpack(bytes)->linear->weights, plain.linear->weights);
-  bytes[9] = 0;  // the flag says no, the section is there
-  const std::string fault = Model::load(repaired(bytes)).error().text;
-  EXPECT_NE(fault.find("the flag for a linear part and the sections do not agree"), std::string::npos) << fault;
   bytes[9] = '\x80';
+  const std::string fault = Model::load(repaired(bytes)).error().text;
+  EXPECT_NE(fault.find("about: an unknown flag"), std::string::npos) << fault;
+  bytes[9] = 0;
   bytes[bytes.size() - 9] = 4;
   EXPECT_NE(Model::load(repaired(bytes)).error().text.find("linear: an unknown flag"), std::string::npos);
   plain.linear->means = {0.1};
@@ -347,7 +346,7 @@ TEST(Package, CoversThatLieAreNamed) {
             std::string::npos);
   EXPECT_NE(fault("\x0b\x09\x02\x00\x00\x80\xbf\x00\x00\x80\x3f"sv).find("tree 0: a cover is not finite, below 0"),
             std::string::npos);
-  EXPECT_NE(fault("\x0d\x01\x00"sv).find("bytes are left over"), std::string::npos);
+  EXPECT_NE(fault("\x0f\x01\x00"sv).find("bytes are left over"), std::string::npos);
 }
 
 TEST(Package, TextsAreKeptInOrder) {
@@ -373,6 +372,46 @@ TEST(Package, TextsAreKeptInOrder) {
   std::string cut = bytes;
   cut[without.size() - format::kTrailerBytes + 2] = 3;  // three texts
   EXPECT_NE(Model::load(repaired(cut)).error().text.find("texts: "), std::string::npos);
+}
+
+std::string with_last_section(const PlainModel& plain, std::string_view section) {
+  std::string bytes = *pack(plain);
+  bytes.resize(bytes.size() - format::kTrailerBytes);
+  return repaired(bytes + std::string(section) + "crc.");
+}
+std::string fault_of(const std::string& bytes) {
+  const auto model = Model::load(bytes);
+  return model.ok() ? "nothing" : model.error().text;
+}
+
+TEST(Package, SectionsOfOtherPredictorsSayWhatIsWrongWithThem) {
+  PlainModel plain = small_model();
+  const auto loaded =
+      unpack(with_last_section(plain, std::string("\x0d\x0b\x00\x02\x00\x00\x80\x3f\x00\x00\x00\x00\x40", 13)));
+  ASSERT_TRUE(loaded.ok()) << loaded.error().text;
+  EXPECT_EQ(loaded->lines[0].constant, 1);
+  EXPECT_EQ(loaded->lines[0].weights, (std::vector<double>{2}));
+  EXPECT_EQ(loaded->trees[0].nodes[2].set, 0);
+  const auto fault = [&](std::string_view section) { return fault_of(with_last_section(plain, section)); };
+  EXPECT_NE(fault({"\x0d\x02\x00\x00", 4}).find("lines: not one line"), std::string::npos);
+  EXPECT_NE(fault({"\x0d\x0b\x00\x02\x00\x00\x80\x3f\x01\x00\x00\x00\x40", 13}).find("takes column 1 of 1"),
+            std::string::npos);
+  EXPECT_NE(fault({"\x0e\x01\x01", 3}).find("predictor: "), std::string::npos);
+  EXPECT_NE(fault({"\x0f\x01\x01", 3}).find("bytes are left over"), std::string::npos);
+  plain.trees.clear();
+  plain.base_margins = {0};
+  const std::string network("\x0e\x0c\x01\x01\x02\x01\x00\x00\x80\x3f\x00\x00\x00\x40", 14);
+  EXPECT_EQ(fault(network), "nothing");
+  EXPECT_NE(fault({"\x0e\x01\x03", 3}).find("an unknown kind of predictor"), std::string::npos);
+  EXPECT_NE(fault({"\x0e\x07\x01\x01\x02\x7f\x00\x00\x80", 9}).find("too large"), std::string::npos);
+  EXPECT_NE(fault_of(with_last_section(small_model(), network)).find("predictor that has no use for them"),
+            std::string::npos);
+  const std::string neighbours("\x0e\x0d\x02\x01\x00\x01\x01\x00\x00\x80\x3f\x00\x00\x00\x40", 15);
+  EXPECT_EQ(fault(neighbours), "nothing");
+  EXPECT_NE(fault({"\x0e\x0d\x02\x01\x02\x01\x01\x00\x00\x80\x3f\x00\x00\x00\x40", 15}).find("way to weigh"),
+            std::string::npos);
+  EXPECT_NE(fault({"\x0e\x0d\x02\x01\x00\x02\x01\x00\x00\x80\x3f\x00\x00\x00\x40", 15}).find("asks 2 of 1"),
+            std::string::npos);
 }
 
 TEST(Package, SaysWhatItWasGiven) {

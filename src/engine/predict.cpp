@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "engine/engine.h"
+#include "engine/predictors.h"
 #include "engine/reader.h"
 
 namespace wb::engine {
@@ -18,18 +19,26 @@ Result<Model> Model::load(std::string_view bytes) {
   return model;
 }
 
+template <class Column, class Number>
+void Model::predict_columns(std::span<const Column> rows, size_t n, std::span<Number> margins) const {
+  if (!about_.lines.empty()) return predict_lines(about_, rows, margins);
+  if (about_.is_ensemble()) return forest_.predict(rows, n, margins);
+  if (std::holds_alternative<Network>(about_.predictor)) return predict_network(about_, rows, margins);
+  predict_neighbours(about_, rows, margins);
+}
+
 template <class Number>
 void Model::predict_rows(std::span<const Number> rows, size_t n, std::span<Number> margins) const {
   const size_t features = features_count();
   const size_t outputs = outputs_count();
   WB_ASSERT(rows.size() == n * features && margins.size() == n * outputs);
-  if (about_.steps.empty()) return forest_.predict(rows, n, margins);
+  if (about_.steps.empty()) return predict_columns(rows, n, margins);
   std::vector<double> prepared;
   for (size_t i = 0; i < n; ++i) {
     const std::span<const Number> row = rows.subspan(i * features, features);
     prepared.assign(row.begin(), row.end());
     prepare_row(about_, prepared);
-    forest_.predict(std::span<const double>(prepared), 1, margins.subspan(i * outputs, outputs));
+    predict_columns(std::span<const double>(prepared), 1, margins.subspan(i * outputs, outputs));
   }
 }
 

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "engine/model.h"
+#include "engine/predictors.h"
 
 namespace wb::engine {
 namespace {
@@ -97,6 +97,7 @@ void answer_row(const Description& model, std::span<const double> margins, std::
       case Objective::kSigmoid: answers[i] = logistic(model.slope * margin).yes; break;
       case Objective::kExponential: answers[i] = exponential(margin); break;
       case Objective::kIsolation: answers[i] = power_of_half(margin); break;
+      case Objective::kNormality: answers[i] = -power_of_half(margin) - model.shift; break;
       case Objective::kSignedSquare: answers[i] = margin * std::fabs(margin); break;
       default: answers[i] = margin; break;
     }
@@ -126,7 +127,33 @@ void calibrate(const Description& model, std::span<const double> margins, std::s
   if (!one && model.objective != Objective::kIndependent) divide_by_sum(answers);
 }
 
+// Near 0, e^2x - 1 by its own series, since the difference would lose its digits.
+double hyperbolic_tangent(double x) {
+  const double twice = 2 * std::fabs(x);
+  double size = 1;
+  if (twice <= 0.34) {
+    double above_one = 1;
+    for (int i = 14; i >= 2; --i) above_one = 1 + twice * above_one / i;
+    above_one *= twice;
+    size = above_one / (above_one + 2);
+  } else if (twice < 40) {
+    size = 1 - 2 / (1 + exponential(twice));
+  }
+  return std::copysign(size, x);
+}
+
 }  // namespace
+
+double activated(Activation activation, double x) {
+  if (std::isnan(x)) return x;
+  switch (activation) {
+    case Activation::kIdentity: break;
+    case Activation::kRelu: return x > 0 ? x : 0;
+    case Activation::kTanh: return hyperbolic_tangent(x);
+    case Activation::kLogistic: return logistic(x).yes;
+  }
+  return x;
+}
 
 void answers_of(const Description& model, std::span<const double> margins, std::span<double> answers) {
   const size_t outputs = model.outputs_count();

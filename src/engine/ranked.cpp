@@ -23,20 +23,6 @@ double canonical(double threshold, Compare compare) {
   return rounded == 0 ? 0 : static_cast<double>(rounded);
 }
 
-// Visits the nodes that can be reached, in preorder.
-template <class Visit>
-void preorder(const Tree& tree, const Visit& visit) {
-  std::vector<int32_t> waiting{0};
-  while (!waiting.empty()) {
-    const TreeNode& node = tree.nodes[static_cast<size_t>(waiting.back())];
-    waiting.pop_back();
-    visit(node);
-    if (node.left < 0) continue;
-    waiting.push_back(node.right);
-    waiting.push_back(node.left);
-  }
-}
-
 // What the splits of one key ask for, sorted and without repetition, and where its slots begin.
 template <class Content>
 struct Ladder {

@@ -53,6 +53,20 @@ struct RankedForest {
 size_t positions_count(const Slot& slot);
 size_t positions_count(const std::vector<Slot>& slots);
 
+// Visits the nodes that can be reached, in preorder.
+template <class Visit>
+void preorder(const Tree& tree, const Visit& visit) {
+  std::vector<int32_t> waiting{0};
+  while (!waiting.empty()) {
+    const TreeNode& node = tree.nodes[static_cast<size_t>(waiting.back())];
+    waiting.pop_back();
+    visit(node);
+    if (node.left < 0) continue;
+    waiting.push_back(node.right);
+    waiting.push_back(node.left);
+  }
+}
+
 // Of a checked description. Loses what no row can tell: node order, thresholds beyond f32 where x is an f32, the sign
 // of a threshold of 0. kFull if it takes more than kPositionsMax positions.
 Result<RankedForest> rank_forest(const Description& model);

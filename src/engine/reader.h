@@ -106,7 +106,7 @@ Status read_trees(ReaderView in, const Description& model, RankedForest& forest)
 // Of the leaves that `forest` has.
 Status read_covers(ReaderView in, RankedForest& forest);
 
-// All of a package but the trees, and the trees in ranks.
+// All of a package but the trees, and the trees in ranks. Where leaves are lines, the trees stand in `model` too.
 struct Unpacked {
   PlainModel model;
   RankedForest forest;

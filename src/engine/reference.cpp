@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+
+#include "engine/predictors.h"
 
 namespace wb::engine {
 namespace {
@@ -47,6 +50,18 @@ double value_for(const Tree& tree, const TreeNode& leaf, size_t output, size_t o
   return leaf.value;
 }
 
+// What a leaf adds to the output of its tree, if it is a line.
+template <class Number>
+Number on_line(const Line& line, double otherwise, std::span<const double> columns) {
+  auto sum = static_cast<Number>(line.constant);
+  for (size_t i = 0; i < line.columns.size(); ++i) {
+    const double x = columns[line.columns[i]];
+    if (std::isnan(x)) return static_cast<Number>(otherwise);
+    sum += static_cast<Number>(line.weights[i]) * static_cast<Number>(x);
+  }
+  return sum;
+}
+
 // Number is float or double: what the margins are summed in.
 template <class Number>
 std::vector<double> sum_in(const Description& model, std::span<const double> columns) {
@@ -64,7 +79,8 @@ std::vector<double> sum_in(const Description& model, std::span<const double> col
     const TreeNode& leaf = leaf_of(model, tree, columns);
     for (size_t i = 0; i < outputs; ++i) {
       if (tree.vectors.empty() && i != tree.output) continue;
-      margins[i] += static_cast<Number>(value_for(tree, leaf, i, outputs));
+      margins[i] += leaf.set >= 0 ? on_line<Number>(model.lines[static_cast<size_t>(leaf.set)], leaf.value, columns)
+                                  : static_cast<Number>(value_for(tree, leaf, i, outputs));
     }
   }
   for (size_t i = 0; i < outputs; ++i) {
@@ -75,12 +91,82 @@ std::vector<double> sum_in(const Description& model, std::span<const double> col
   return std::vector<double>(margins.begin(), margins.end());
 }
 
+template <class Number>
+std::vector<double> through_network(const Network& network, std::span<const double> columns) {
+  std::vector<Number> inputs;
+  for (const double x : columns) inputs.push_back(static_cast<Number>(x));
+  for (const Layer& layer : network.layers) {
+    const size_t units = layer.biases.size();
+    std::vector<Number> outputs;
+    for (size_t unit = 0; unit < units; ++unit) {
+      Number sum = 0;
+      for (size_t i = 0; i < inputs.size(); ++i)
+        sum += static_cast<Number>(layer.weights[i * units + unit]) * inputs[i];
+      sum += static_cast<Number>(layer.biases[unit]);
+      outputs.push_back(static_cast<Number>(activated(layer.activation, static_cast<double>(sum))));
+    }
+    inputs = outputs;
+  }
+  return std::vector<double>(inputs.begin(), inputs.end());
+}
+
+template <class Number>
+Number distance_to(const Neighbours& model, size_t point, std::span<const double> columns) {
+  Number sum = 0;
+  for (size_t i = 0; i < columns.size(); ++i) {
+    const Number away = static_cast<Number>(columns[i]) - static_cast<Number>(model.points[point * columns.size() + i]);
+    sum += model.distance == Distance::kEuclidean ? away * away : std::fabs(away);
+  }
+  return sum;
+}
+
+template <class Number>
+std::vector<double> among_neighbours(const Description& model, std::span<const double> columns) {
+  const Neighbours& all = *std::get_if<Neighbours>(&model.predictor);
+  const size_t outputs = model.outputs_count();
+  if (std::any_of(columns.begin(), columns.end(), [](double x) { return std::isnan(x); }))
+    return std::vector<double>(outputs, std::numeric_limits<double>::quiet_NaN());
+  std::vector<std::pair<Number, size_t>> near;
+  for (size_t i = 0; i < all.points.size() / columns.size(); ++i)
+    near.emplace_back(distance_to<Number>(all, i, columns), i);
+  std::sort(near.begin(), near.end());
+  near.resize(all.count);
+  const bool on_point = near[0].first == 0;
+  std::vector<Number> sums(outputs, 0);
+  Number weights = 0;
+  for (const auto& [distance, point] : near) {
+    Number weight = 1;
+    if (all.by_distance && on_point) weight = distance == 0 ? 1 : 0;
+    if (all.by_distance && !on_point) weight /= all.distance == Distance::kEuclidean ? std::sqrt(distance) : distance;
+    weights += weight;
+    if (model.labels.empty()) {
+      for (size_t i = 0; i < outputs; ++i) sums[i] += static_cast<Number>(all.targets[point * outputs + i]) * weight;
+    } else {
+      sums[static_cast<size_t>(all.targets[point])] += weight;
+    }
+  }
+  for (Number& sum : sums) sum /= weights;
+  return std::vector<double>(sums.begin(), sums.end());
+}
+
+template <class Number>
+std::vector<double> margins_in(const Description& model, std::span<const double> columns) {
+  if (const auto* network = std::get_if<Network>(&model.predictor)) return through_network<Number>(*network, columns);
+  if (!model.is_ensemble()) return among_neighbours<Number>(model, columns);
+  return sum_in<Number>(model, columns);
+}
+
 }  // namespace
+
+std::vector<double> reference_of_columns(const Description& model, std::span<const double> columns) {
+  return model.sum.precision == Precision::kF32 ? margins_in<float>(model, columns)
+                                                : margins_in<double>(model, columns);
+}
 
 std::vector<double> reference_margins(const Description& model, std::span<const double> row) {
   std::vector<double> columns(row.begin(), row.end());
   prepare_row(model, columns);
-  return model.sum.precision == Precision::kF32 ? sum_in<float>(model, columns) : sum_in<double>(model, columns);
+  return reference_of_columns(model, columns);
 }
 
 std::vector<float> reference_margins(const Description& model, std::span<const float> row) {

@@ -112,6 +112,65 @@ inline void add_covers(Prng& prng, Description& model) {
   }
 }
 
+// Some leaves become lines.
+inline void make_lines(Prng& prng, PlainModel& model) {
+  const bool wide = model.sum.precision == Precision::kF64;
+  const size_t columns = columns_count(model);
+  for (Tree& tree : model.trees) {
+    for (TreeNode& node : tree.nodes) {
+      if (node.left >= 0 || !tree.vectors.empty() || prng.chance(500'000)) continue;
+      node.set = static_cast<int32_t>(model.lines.size());
+      Line& line = model.lines.emplace_back(Line{random_number(prng, wide), {}, {}});
+      for (size_t i = prng.below(4); i > 0; --i) {
+        line.columns.push_back(static_cast<uint32_t>(prng.below(columns)));
+        line.weights.push_back(random_number(prng, wide));
+      }
+    }
+  }
+}
+
+// The model's ensemble gives way to a predictor of another kind.
+inline void make_other(Prng& prng, PlainModel& model) {
+  const bool wide = model.sum.precision == Precision::kF64;
+  const size_t outputs = model.outputs_count();
+  size_t width = columns_count(model);
+  model.trees.clear();
+  model.sets.clear();
+  model.lines.clear();
+  model.linear.reset();
+  model.sum = Sum{.precision = model.sum.precision};
+  model.base_margins.assign(outputs, 0);
+  const auto numbers = [&](size_t count) {
+    std::vector<double> out;
+    for (size_t i = 0; i < count; ++i) out.push_back(random_number(prng, wide));
+    return out;
+  };
+  if (prng.chance(500'000)) {
+    Network network;
+    for (size_t left = prng.below(3); left != SIZE_MAX; --left) {
+      const size_t units = left == 0 ? outputs : 1 + prng.below(9);
+      network.layers.push_back({static_cast<Activation>(1 + prng.below(4)), numbers(width * units), numbers(units)});
+      width = units;
+    }
+    model.predictor = std::move(network);
+    return;
+  }
+  model.objective = model.labels.empty() ? Objective::kRegression : Objective::kVotes;
+  model.shift = 0;
+  const size_t points = 1 + prng.below(40);
+  Neighbours all;
+  all.distance = static_cast<Distance>(1 + prng.below(2));
+  all.count = static_cast<uint32_t>(1 + prng.below(points));
+  all.by_distance = prng.chance(500'000);
+  all.points = numbers(points * width);
+  all.targets = numbers(points * outputs);
+  if (!model.labels.empty()) {
+    all.targets.resize(points);
+    for (double& target : all.targets) target = static_cast<double>(prng.below(outputs));
+  }
+  model.predictor = std::move(all);
+}
+
 // A model of every kind that a description can say; which, depends on the seed.
 inline PlainModel wild_model(uint64_t seed) {
   Prng prng(seed);
@@ -158,6 +217,12 @@ inline PlainModel wild_model(uint64_t seed) {
   }
   if (model.linear && prng.chance(500'000))
     for (size_t i = 0; i < columns_count(model); ++i) model.linear->means.push_back(random_number(prng, true));
+  if (prng.chance(150'000)) make_lines(prng, model);
+  if (outputs == 1 && prng.chance(100'000)) {
+    model.objective = Objective::kNormality;
+    model.shift = -0.5;
+  }
+  if (prng.chance(200'000)) make_other(prng, model);
   return model;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/checksum.h"
 #include "engine/format.h"
+#include "engine/predictors.h"
 #include "engine/reader.h"
 
 namespace wb::engine {
@@ -33,11 +34,12 @@ Status read_about(ReaderView in, PlainModel& model) {
   if (compare < 1 || compare > 3 || category < 1 || category > 2) return in.damaged("an unknown rule");
   model.missing_allowed = (flags & kMissingAllowed) != 0;
   model.steps_precision = (flags & kStepsInF32) != 0 ? Precision::kF32 : Precision::kF64;
-  if ((flags & kLinearPart) != 0) model.linear.emplace();
+  if ((flags & kFlagsUnknown) != 0) return in.damaged("an unknown flag");
   model.compare = static_cast<Compare>(compare);
   model.category = static_cast<Category>(category);
   if ((flags & kSlope) != 0) model.slope = in.f64();
   if ((flags & kSlope) != 0 && model.slope == 1) return in.damaged("a slope that need not be said");
+  if (model.objective == Objective::kNormality) model.shift = in.f64();
   model.features.resize(in.count(limits::kFeaturesMax, 2));
   for (std::string& name : model.features) name = in.text(limits::kNameBytesMax);
   model.labels.resize(in.count(limits::kClassesMax, 2));
@@ -180,7 +182,7 @@ Status read_notes(ReaderView in, PlainModel& model) {
 Status read_linear(ReaderView in, PlainModel& model) {
   const uint8_t flags = in.byte();
   if (flags > (kSkipsMissing | kMeans)) return in.damaged("an unknown flag");
-  model.linear->skips_missing = (flags & kSkipsMissing) != 0;
+  model.linear.emplace().skips_missing = (flags & kSkipsMissing) != 0;
   const size_t means = (flags & kMeans) != 0 ? columns_count(model) : 0;
   if (means > in.rest().size() / 8) return in.damaged("fewer means than columns");
   const size_t number_bytes = model.sum.precision == Precision::kF32 ? 4 : 8;
@@ -246,9 +248,9 @@ Result<std::vector<std::optional<ReaderView>>> split_sections(std::string_view b
 }  // namespace
 
 std::string_view section_name(Tag tag) {
-  constexpr std::array<std::string_view, kSectionsCount> kNames = {"about",       "steps",    "slots",  "trees",
-                                                                   "calibration", "sketches", "scores", "self-test",
-                                                                   "notes",       "linear",   "covers", "texts"};
+  constexpr std::array<std::string_view, kSectionsCount> kNames = {
+      "about",     "steps", "slots",  "trees",  "calibration", "sketches", "scores",
+      "self-test", "notes", "linear", "covers", "texts",       "lines",    "predictor"};
   return kNames[static_cast<size_t>(tag) - 1];
 }
 
@@ -266,16 +268,24 @@ Result<Unpacked> read_package(std::string_view bytes) {
   WB_CHECK(read_scores(section(Tag::kScores), model));
   WB_CHECK(read_self_test(section(Tag::kSelfTest), model));
   WB_CHECK(read_notes(section(Tag::kNotes), model));
-  if (model.linear.has_value() != there(Tag::kLinear))
-    return section(Tag::kAbout).damaged("the flag for a linear part and the sections do not agree");
-  if (model.linear) WB_CHECK(read_linear(section(Tag::kLinear), model));
+  if (there(Tag::kLinear)) WB_CHECK(read_linear(section(Tag::kLinear), model));
   if (there(Tag::kTexts)) WB_CHECK(read_texts(section(Tag::kTexts), model));
-  // All but the trees, whose bytes are checked as they are read: the columns of a slot need steps that make sense.
-  const Status sound = check_model(model);
+  // All but the trees, whose bytes are checked as they are read: the columns of a slot, and the numbers of a predictor,
+  // need steps that make sense.
+  Status sound = check_model(model);
+  if (sound.ok() && there(Tag::kPredictor)) {
+    WB_CHECK(read_predictor(section(Tag::kPredictor), model));
+    sound = check_model(model);
+  }
   if (!sound.ok()) return fail(Code::kCorrupt, "model package: ", sound.error().text);
   WB_TRY(out.forest.slots, read_slots(section(Tag::kSlots), model));
   WB_CHECK(read_trees(section(Tag::kTrees), model, out.forest));
   if (there(Tag::kCovers)) WB_CHECK(read_covers(section(Tag::kCovers), out.forest));
+  if (!model.is_ensemble() && !out.forest.leaf.empty())
+    return section(Tag::kTrees).damaged("trees beside a predictor of another kind");
+  if (!there(Tag::kLines)) return out;
+  expand_forest(out.forest, model);
+  WB_CHECK(read_lines(section(Tag::kLines), model));
   return out;
 }
 
@@ -283,7 +293,7 @@ Result<Unpacked> read_package(std::string_view bytes) {
 
 Result<PlainModel> unpack(std::string_view bytes) {
   WB_TRY(format::Unpacked unpacked, format::read_package(bytes));
-  expand_forest(unpacked.forest, unpacked.model);
+  if (unpacked.model.lines.empty()) expand_forest(unpacked.forest, unpacked.model);
   return std::move(unpacked.model);
 }
 

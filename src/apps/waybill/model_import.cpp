@@ -152,11 +152,27 @@ std::string_view compare_name(engine::Compare compare) {
   return "";
 }
 
-// "trees", "steps and a linear model", …
+// "trees", "a linear model", "3 layers of 8, 4 and 1 units", …
+std::string predictor_name(const engine::PlainModel& model) {
+  if (const auto* network = std::get_if<engine::Network>(&model.predictor)) {
+    std::string units;
+    for (const engine::Layer& layer : network->layers)
+      units += (units.empty() ? "" : ", ") + std::to_string(layer.biases.size());
+    return "a network with layers of " + units + " units";
+  }
+  if (const auto* all = std::get_if<engine::Neighbours>(&model.predictor))
+    return std::to_string(all->count) + " nearest of " +
+           std::to_string(all->points.size() / engine::columns_count(model)) + " points";
+  const std::string_view trees = model.lines.empty() ? "trees" : "trees whose leaves are lines";
+  if (!model.linear) return model.trees.empty() ? "a constant" : std::string(trees);
+  return model.trees.empty() ? "a linear model" : "a linear model with " + std::string(trees);
+}
+
+// With what stands before it: "trees behind 2 steps".
 std::string kind_of(const engine::PlainModel& model) {
-  std::string kind = model.steps.empty() ? "" : "steps and ";
-  if (!model.linear) return kind + (model.trees.empty() ? "a constant" : "trees");
-  return kind + (model.trees.empty() ? "a linear model" : "a linear model with trees");
+  const size_t steps = model.steps.size();
+  if (steps == 0) return predictor_name(model);
+  return predictor_name(model) + " behind " + std::to_string(steps) + (steps == 1 ? " step" : " steps");
 }
 
 Json describe(const std::string& path, const engine::Model& model) {
