@@ -21,6 +21,8 @@ WB_FUZZ_SEEDS(import) {
   put(imports::testing::xgboost_json());
   put(imports::testing::xgboost_ubjson());
   put(imports::testing::lightgbm_text());
+  put(imports::testing::xgboost_linear_json());
+  put(imports::testing::lightgbm_linear_text());
   put(imports::testing::with(imports::testing::lightgbm_text(), "pandas_categorical:null",
                              "pandas_categorical:[[70, 80]]"));
 }

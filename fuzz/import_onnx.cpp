@@ -32,6 +32,13 @@ WB_FUZZ_SEEDS(import_onnx) {
       Operator("LabelEncoder", {"x"}, {"l"}).reals("keys_floats", {1, 2}).wholes("values_int64s", {1, 0});
   put(onnx_model({names, Operator("Cast", {"l"}, {"c"}).whole("to", 1), trees("BRANCH_GT", "c")}));
   const Operator sides = Operator("OneHotEncoder", {"x"}, {"o"}).wholes("cats_int64s", {3, 5}).whole("zeros", 1);
+  for (const std::string_view transform : {"SOFTMAX", "LOGISTIC"})
+    put(onnx_model(
+        {imports::testing::onnx_linear(transform), Operator("Normalizer", {"y"}, {"z"}).text("norm", "L1")}));
+  for (const std::string_view activation : {"Relu", "Tanh", "Sigmoid"})
+    put(onnx_model(imports::testing::onnx_network(activation, imports::testing::onnx_two_sides())));
+  put(onnx_model({imports::testing::onnx_constant("w", {1, -1, 0.5F, 2}, {2, 2}),
+                  Operator("Gemm", {"x", "w"}, {"h"}).whole("transB", 1), Operator("Softmax", {"h"}, {"y"})}));
   Operator shape("Constant", {}, {"shape"});
   shape.tensor("value", 7, std::string(8, '\xff') + std::string("\x02\0\0\0\0\0\0\0", 8));
   put(onnx_model({shape, sides, Operator("Reshape", {"o", "shape"}, {"r"}), trees("BRANCH_GT", "r")}, 1, 7));

@@ -120,7 +120,7 @@ struct Tree {
 };
 
 // A leaf that adds a line, not a value: constant, + weight · x for each of its columns in order (LightGBM's
-// linear_tree). A row that has NaN in one of them is given the leaf's value instead.
+// linear_tree), where |x| <= kZeroMax counts as 0. A row that has NaN in one of them is given the leaf's value instead.
 struct Line {
   double constant = 0;
   std::vector<uint32_t> columns;

@@ -55,7 +55,8 @@ template <class Number>
 Number on_line(const Line& line, double otherwise, std::span<const double> columns) {
   auto sum = static_cast<Number>(line.constant);
   for (size_t i = 0; i < line.columns.size(); ++i) {
-    const double x = columns[line.columns[i]];
+    const double column = columns[line.columns[i]];
+    const double x = std::fabs(column) <= kZeroMax ? 0 : column;
     if (std::isnan(x)) return static_cast<Number>(otherwise);
     sum += static_cast<Number>(line.weights[i]) * static_cast<Number>(x);
   }

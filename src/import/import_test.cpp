@@ -131,14 +131,24 @@ TEST(ImportXgboost, ALeafMayHoldAValueForEachOutput) {
       "XGBoost's JSON: /learner/gradient_booster/model/trees/0 (byte 209): a leaf's values are not in leaf_weights");
 }
 
+TEST(ImportXgboost, ALinearBoosterSkipsMissingValues) {
+  const std::string file = testing::xgboost_linear_json();
+  const auto model = import_model(file);
+  ASSERT_TRUE(model.ok()) << model.error().text;
+  EXPECT_EQ(margins_of(*model, {1, 10, 4}), (std::vector<double>{10.25 + 1 + 20 + 2, 20.25 - 1 - 20 + 1}));
+  EXPECT_EQ(margins_of(*model, {kNan, 10, kNan}), (std::vector<double>{30.25, 0.25}));
+  EXPECT_EQ(
+      error_of(with(file, "10,20]", "10]")),
+      "XGBoost's JSON: /learner/gradient_booster/model/weights (byte 136): has 7 numbers for 3 features, a bias and "
+      "2 outputs");
+}
+
 TEST(ImportXgboost, WhatItCannotCarryHasAReason) {
   const auto error = [](std::string_view from, std::string_view to) {
     return error_of(with(xgboost_json(), from, to));
   };
-  EXPECT_EQ(
-      error("\"name\":\"gbtree\"", "\"name\":\"gblinear\""),
-      "XGBoost's JSON: /learner/gradient_booster/name (byte 658): a linear booster (gblinear) is not carried; only "
-      "trees are");
+  EXPECT_EQ(error("\"name\":\"gbtree\"", "\"name\":\"gbforest\""),
+            "XGBoost's JSON: /learner/gradient_booster/name (byte 658): the booster 'gbforest' is not known");
   EXPECT_NE(error("reg:squarederror", "survival:cox").find("the objective survival:cox: hazard ratios are not carried"),
             std::string::npos);
   EXPECT_NE(error("reg:squarederror", "binary:hinge").find("train with binary:logistic"), std::string::npos);
@@ -250,14 +260,27 @@ TEST(ImportLightgbm, PandasCategoriesAreMappedOrRefused) {
   EXPECT_NE(error_of(two).find("has 2 columns, the trees use 1"), std::string::npos);
 }
 
+TEST(ImportLightgbm, LeavesMayBeLines) {
+  const std::string file = testing::lightgbm_linear_text();
+  const auto model = import_model(file);
+  ASSERT_TRUE(model.ok()) << model.error().text;
+  EXPECT_EQ(margin_of(*model, {1, 4}), 10 + 2 * 1 + 0.5 * 4 + 0.5);
+  EXPECT_EQ(margin_of(*model, {1, kNan}), -1 + 0.5);  // the leaf's value
+  EXPECT_EQ(margin_of(*model, {1, 1e-36}), 10 + 2 + 0.5);
+  EXPECT_EQ(margin_of(*model, {2, 0}), 20 + 0.5);
+  EXPECT_EQ(margin_of(*model, {2, 5}), 30 + 3 * 5 + 0.5);
+  EXPECT_EQ(error_of(with(file, "num_features=2 0 1", "num_features=2 0 2")),
+            "LightGBM's text: tree 0: line 27: leaf_features has 3 numbers instead of 4");
+  EXPECT_EQ(error_of(with(file, "leaf_features=0 1 ", "leaf_features=0 2 ")),
+            "LightGBM's text: line 0: takes column 2 of 2; they count from 0");
+}
+
 TEST(ImportLightgbm, WhatIsWrongHasALine) {
   const auto error = [](std::string_view from, std::string_view to) {
     return error_of(with(lightgbm_text(), from, to));
   };
-  EXPECT_EQ(
-      error("is_linear=0", "is_linear=1"),
-      "LightGBM's text: tree 0: line 24: is_linear is not 0: leaves that are linear models are not carried; train "
-      "with linear_tree=false");
+  EXPECT_EQ(error("is_linear=0", "is_linear=1"),
+            "LightGBM's text: tree 0: line 12: leaf_const has 0 numbers instead of 3");
   EXPECT_EQ(error("leaf_value=-1 2.5", "leaf_value=-1 x"),
             "LightGBM's text: tree 0: line 21: leaf_value item 1 is not a number, or too large for one");
   EXPECT_EQ(error("leaf_value=-1 2.5", "leaf_value=-1"),

@@ -3,7 +3,8 @@
 //
 // What LightGBM computes: everything in f64, margins from 0, leaves added in order, `<=` goes left. A bit set at a
 // split says what it calls missing: nothing (NaN is then 0), zero and NaN, or NaN. Its doors take every |x| <= 1e-35
-// for 0 before a tree sees it, so a threshold in that range is moved to its end: same answers, and no flush of our own.
+// for 0 before a tree sees it, so a threshold in that range is moved to its end: same answers, and no flush of our own
+// (but for leaves that are lines, where the engine does what the doors do).
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -37,6 +38,8 @@ class Lines {
   std::string_view rest_;
   size_t number_ = 0;
 };
+
+enum class Spaces : uint8_t { kSingle, kMany };
 
 // Lines up to a blank one.
 class Block {
@@ -76,10 +79,13 @@ class Block {
     return static_cast<uint64_t>(*value);
   }
 
-  // Number is double, or an integer. Exactly `count` of them, between single spaces.
+  // Number is double, or an integer. Exactly `count` of them, between single spaces, or as many as there are.
   template <class Number>
-  Result<std::vector<Number>> numbers(std::string_view key, size_t count) const {
-    std::string_view text = value(key);
+  Result<std::vector<Number>> numbers(std::string_view key, size_t count, Spaces spaces = Spaces::kSingle) const {
+    const auto skip = [&](std::string_view rest) {
+      return spaces == Spaces::kSingle ? rest : rest.substr(std::min(rest.find_first_not_of(' '), rest.size()));
+    };
+    std::string_view text = skip(value(key));
     std::vector<Number> out;
     out.reserve(std::min(count, text.size()));
     while (!text.empty()) {
@@ -90,7 +96,7 @@ class Block {
         return fault(key, "item ", std::to_string(out.size()), " is not a number, or too large for one");
       if (out.size() == count) return fault(key, "has more than ", std::to_string(count), " numbers");
       out.push_back(number);
-      if (!text.empty()) text.remove_prefix(1);
+      if (!text.empty()) text = skip(text.substr(1));
     }
     if (out.size() != count)
       return fault(key, "has ", std::to_string(out.size()), " numbers instead of ", std::to_string(count));
@@ -271,10 +277,30 @@ int32_t child_of(int32_t child, size_t splits) {
       std::min<int64_t>(static_cast<int64_t>(splits) + ~static_cast<int64_t>(child), INT32_MAX));
 }
 
+// linear_tree: leaf i has num_features[i] columns and weights, each leaf's behind those of the one before.
+Status read_lines(const Block& block, engine::Tree& tree, engine::Description& model) {
+  const size_t leaves = (tree.nodes.size() + 1) / 2;
+  WB_TRY(const auto constants, block.numbers<double>("leaf_const", leaves));
+  WB_TRY(const auto counts, block.numbers<uint32_t>("num_features", leaves));
+  size_t total = 0;
+  for (const uint32_t count : counts) total += count;
+  if (total > engine::limits::kLineNumbersMax) return block.fault("num_features", "is too large");
+  WB_TRY(const auto columns, block.numbers<uint32_t>("leaf_features", total, Spaces::kMany));
+  WB_TRY(const auto weights, block.numbers<double>("leaf_coeff", total, Spaces::kMany));
+  size_t at = 0;
+  for (size_t leaf = 0; leaf < leaves; ++leaf) {
+    tree.nodes[leaves - 1 + leaf].set = static_cast<int32_t>(model.lines.size());
+    engine::Line& line = model.lines.emplace_back();
+    line.constant = constants[leaf];
+    const auto from = static_cast<ptrdiff_t>(at);
+    at += counts[leaf];
+    line.columns.assign(columns.begin() + from, columns.begin() + static_cast<ptrdiff_t>(at));
+    line.weights.assign(weights.begin() + from, weights.begin() + static_cast<ptrdiff_t>(at));
+  }
+  return ok_status();
+}
+
 Result<engine::Tree> read_tree(const Block& block, engine::Description& model) {
-  if (block.has("is_linear") && block.value("is_linear") != "0")
-    return block.unsupported("is_linear",
-                             "is not 0: leaves that are linear models are not carried; train with linear_tree=false");
   WB_TRY(const uint64_t leaves, block.count("num_leaves", engine::limits::kTreeNodesMax));
   if (leaves == 0) return block.fault("num_leaves", "is 0");
   const size_t splits = leaves - 1;
@@ -309,6 +335,7 @@ Result<engine::Tree> read_tree(const Block& block, engine::Description& model) {
     engine::TreeNode& leaf = tree.nodes.emplace_back();
     leaf.value = value;
   }
+  if (block.has("is_linear") && block.value("is_linear") != "0") WB_CHECK(read_lines(block, tree, model));
   return tree;
 }
 

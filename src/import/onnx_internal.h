@@ -1,6 +1,6 @@
 #pragma once
-// What the parts of the ONNX importer share: onnx.cpp follows the graph, onnx_steps.cpp turns what stands before the
-// trees into steps, onnx_trees.cpp reads the trees.
+// What the parts of the ONNX importer share: onnx_graph.h follows the graph, onnx_steps.cpp turns what stands before
+// the predictor into steps, onnx_trees.cpp reads the trees.
 
 #include <string>
 #include <vector>

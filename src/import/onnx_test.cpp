@@ -12,8 +12,12 @@ namespace wb::imports {
 namespace {
 
 using testing::onnx_classes;
+using testing::onnx_constant;
+using testing::onnx_linear;
 using testing::onnx_model;
+using testing::onnx_network;
 using testing::onnx_trees;
+using testing::onnx_two_sides;
 using testing::Operator;
 
 const double kNan = std::nan("");
@@ -82,6 +86,65 @@ TEST(ImportOnnx, Classes) {
   expect_refused(onnx_model({onnx_classes(), others}), "names the classes otherwise");
 }
 
+TEST(ImportOnnx, LinearModels) {
+  const auto margins = margins_of(onnx_model({onnx_linear()}), {1, 10});
+  EXPECT_EQ(margins, (std::vector<double>{21.25, 4, 39}));
+  const auto objective = [](const std::vector<Operator>& operators) {
+    const auto model = import_model(onnx_model(operators));
+    return model.ok() ? std::string(engine::objective_name(model->objective)) : model.error().text;
+  };
+  const Operator share = Operator("Normalizer", {"y"}, {"z"}).text("norm", "L1");
+  EXPECT_EQ(objective({onnx_linear()}), "softprob");
+  EXPECT_EQ(objective({onnx_linear("LOGISTIC")}), "independent");
+  EXPECT_EQ(objective({onnx_linear("LOGISTIC"), share}), "one-vs-rest");
+  EXPECT_NE(objective({onnx_linear("LOGISTIC"), Operator("Normalizer", {"y"}, {"z"}).text("norm", "L2")})
+                .find("computes with what"),
+            std::string::npos);
+  EXPECT_NE(objective({onnx_linear("NONE")}).find("whose scores are no probabilities"), std::string::npos);
+  EXPECT_NE(objective({onnx_linear("PROBIT")}).find("the post_transform PROBIT"), std::string::npos);
+  Operator two("LinearClassifier", {"x"}, {"label", "y"});
+  two.reals("coefficients", {1, 2, -1, -2}).reals("intercepts", {3, -3}).texts("classlabels_strings", {"no", "yes"});
+  const auto model = import_model(onnx_model({two.text("post_transform", "LOGISTIC")}));
+  ASSERT_TRUE(model.ok()) << model.error().text;
+  EXPECT_EQ(model->objective, engine::Objective::kLogistic);
+  EXPECT_EQ(model->linear->weights, (std::vector<double>{-1, -2}));
+  EXPECT_EQ(model->sum.offsets, std::vector<double>{-3});
+  const Operator scaled = Operator("Scaler", {"x"}, {"s"}).reals("offset", {1, 2}).reals("scale", {0.5F, 4});
+  Operator values("LinearRegressor", {"s"}, {"y"});
+  values.reals("coefficients", {1, 10}).reals("intercepts", {0.5F});
+  EXPECT_EQ(margin_of(onnx_model({scaled, values}), {3, 4}), 81.5);
+  expect_refused(onnx_model({Operator("LinearRegressor", {"x"}, {"y"}).reals("coefficients", {1, 2, 3})}),
+                 "3 coefficients for 2 columns");
+}
+
+TEST(ImportOnnx, Networks) {
+  EXPECT_EQ(margin_of(onnx_model(onnx_network("Relu")), {1, 2}), 0.25 + 2 * 2.5 - 4 * 3);
+  EXPECT_EQ(margin_of(onnx_model(onnx_network("Relu")), {1, -2}), 0.25 + 2 * 0.5);
+  const auto model = import_model(onnx_model(onnx_network("Tanh", onnx_two_sides())));
+  ASSERT_TRUE(model.ok()) << model.error().text;
+  EXPECT_EQ(model->objective, engine::Objective::kLogistic);
+  EXPECT_EQ(model->labels, (std::vector<std::string>{"5", "7"}));
+  EXPECT_EQ(std::get<engine::Network>(model->predictor).layers[0].activation, engine::Activation::kTanh);
+  const auto sigmoid = import_model(onnx_model(onnx_network("Sigmoid", {Operator("Sigmoid", {"y"}, {"z"})})));
+  EXPECT_EQ(sigmoid->objective, engine::Objective::kSigmoid);
+  EXPECT_TRUE(sigmoid->labels.empty());
+  const std::vector<Operator> linear = {onnx_constant("w", {1, -1, 0.5F, 2}, {2, 2}), onnx_constant("b", {8, 9}, {2}),
+                                        Operator("Gemm", {"x", "w", "b"}, {"h"}).whole("transB", 1),
+                                        Operator("Softmax", {"h"}, {"y"})};
+  EXPECT_EQ(import_model(onnx_model(linear))->linear->weights, (std::vector<double>{1, -1, 0.5, 2}));
+  EXPECT_EQ(margins_of(onnx_model(linear), {1, 2}), (std::vector<double>{7, 13.5}));
+  const auto refused = [](const Operator& last, std::string_view why) {
+    expect_refused(onnx_model(onnx_network("Relu", {last})), why);
+  };
+  refused(Operator("Conv", {"y"}, {"z"}), "Conv 'n'");
+  refused(Operator("Add", {"y", "c"}, {"z"}), "not right behind its products");
+  refused(Operator("Add", {"y", "h"}, {"z"}), "does not add a constant of its layer's type");
+  refused(Operator("MatMul", {"y", "w"}, {"z"}), "does not go with 1 inputs");
+  refused(Operator("MatMul", {"w", "y"}, {"z"}), "computes with what");
+  refused(Operator("Softmax", {"y"}, {"z"}), "1 units for 1 classes");
+  expect_refused(onnx_model(onnx_network("Relu"), 3), "does not go with 3 inputs");
+}
+
 TEST(ImportOnnx, StepsBeforeTheTrees) {
   const Operator imputed =
       Operator("Imputer", {"x"}, {"i"}).reals("imputed_value_floats", {9}).real("replaced_value_float", NAN);
@@ -107,13 +170,14 @@ TEST(ImportOnnx, OneHotOfWholeNumbers) {
 }
 
 TEST(ImportOnnx, OtherOperatorsAreRefusedByName) {
-  for (const std::string_view name : {"LinearRegressor", "SVMClassifier", "Normalizer", "Gemm", "Scan", "Nonsense"})
+  for (const std::string_view name : {"SVMClassifier", "Normalizer", "Scan", "Conv", "Nonsense"})
     expect_refused(onnx_model({Operator(name, {"x"}, {"y"})}), std::string(name) + " 'n' (byte ");
   expect_refused(onnx_model({Operator("Cast", {"x"}, {"c"}).whole("to", 7), regression("BRANCH_LT", "c")}),
                  "turns float into int64, which cuts off fractions");
   expect_refused(onnx_model({regression("BRANCH_EQ")}), "a node of mode 'BRANCH_EQ'");
   expect_refused(onnx_model({regression(), Operator("Softmax", {"y"}, {"z"})}), "Softmax 'n'");
-  expect_refused(onnx_model({Operator("Identity", {"x"}, {"i"})}), "there is no ensemble of trees");
+  expect_refused(onnx_model({Operator("Identity", {"x"}, {"i"})}),
+                 "there is no ensemble of trees, linear model or network");
   expect_refused(onnx_model({regression(), regression()}), "is a second predictor");
 }
 

@@ -11,7 +11,7 @@
 #include <map>
 
 #include "base/utf8.h"
-#include "import/onnx_internal.h"
+#include "import/onnx_graph.h"
 
 namespace wb::imports::onnx {
 namespace {
@@ -35,15 +35,6 @@ struct Weight {
 };
 
 // ---- Attributes.
-std::string_view text_or(const Node& node, std::string_view name, std::string_view otherwise) {
-  const Attribute* attribute = node.find(name);
-  return attribute == nullptr ? otherwise : attribute->text;
-}
-int64_t whole_or(const Node& node, std::string_view name, int64_t otherwise) {
-  const Attribute* attribute = node.find(name);
-  return attribute == nullptr ? otherwise : attribute->whole;
-}
-
 // A list as long as `count`, and so long only.
 Result<std::span<const int64_t>> wholes(const Node& node, std::string_view name, size_t count) {
   const Attribute* attribute = node.find(name);
@@ -350,11 +341,7 @@ Status read_outputs_count(const Node& node, size_t& outputs) {
 
 // ---- Classes.
 Status set_labels(const Node& node, Description& model) {
-  const Attribute* texts = node.find("classlabels_strings");
-  const Attribute* numbers = node.find("classlabels_int64s");
-  if (texts != nullptr) model.labels.assign(texts->texts.begin(), texts->texts.end());
-  if (model.labels.empty() && numbers != nullptr)
-    for (const int64_t number : numbers->wholes) model.labels.push_back(std::to_string(number));
+  model.labels = labels_of(node, "classlabels_strings", "classlabels_int64s");
   if (model.labels.size() < 2 || model.labels.size() > engine::limits::kClassesMax)
     return refuse(node, "has ", std::to_string(model.labels.size()), " classes; 2 to ",
                   std::to_string(engine::limits::kClassesMax), " can be carried");

@@ -27,6 +27,13 @@ inline std::string xgboost_json() {
 "num_target":"1"},"objective":{"name":"reg:squarederror","reg_loss_param":{"scale_pos_weight":"1"}}},"version":[2,1,4]})";
 }
 
+// Three features, of which two outputs have weights and a bias.
+inline std::string xgboost_linear_json() {
+  return R"({"learner":{"attributes":{},"feature_names":["a","b","c"],"feature_types":[],"gradient_booster":{"model":{
+"boosted_rounds":3,"weights":[1,-1,2,-2,0.5,0.25,10,20]},"name":"gblinear"},"learner_model_param":{"base_score":"2.5E-1",
+"num_class":"2","num_feature":"3","num_target":"1"},"objective":{"name":"multi:softprob"}},"version":[3,2,0]})";
+}
+
 // The part of the UBJSON of xgboost_json() that a reader looks at, with packed lists as XGBoost writes them.
 class UbjsonWriter {
  public:
@@ -129,6 +136,12 @@ end of parameters
 
 pandas_categorical:null
 )";
+}
+
+// The same with a line in each leaf of the first tree.
+inline std::string lightgbm_linear_text() {
+  return with(lightgbm_text(), "is_linear=0",
+              "is_linear=1\nleaf_const=10 20 30\nnum_features=2 0 1\nleaf_features=0 1   1  \nleaf_coeff=2 0.5   3  ");
 }
 
 }  // namespace wb::imports::testing

@@ -66,8 +66,10 @@ class Operator {
   Operator& real(std::string_view name, float value) { return put(Message().text(1, name).real(2, value)); }
   Operator& text(std::string_view name, std::string_view value) { return put(Message().text(1, name).text(4, value)); }
   // kind: 1 float, 2 uint8, 11 double, …; raw: the numbers' bytes
-  Operator& tensor(std::string_view name, int64_t kind, std::string_view raw) {
-    return put(Message().text(1, name).message(5, Message().whole(2, kind).text(9, raw)));
+  Operator& tensor(std::string_view name, int64_t kind, std::string_view raw, std::vector<int64_t> shape = {}) {
+    Message tensor;
+    for (const int64_t size : shape) tensor.whole(1, size);
+    return put(Message().text(1, name).message(5, tensor.whole(2, kind).text(9, raw)));
   }
   const Message& message() const { return node_; }
 
@@ -120,11 +122,48 @@ inline Operator onnx_classes(std::string_view transform = "SOFTMAX") {
   return trees;
 }
 
+// Three classes over two columns.
+inline Operator onnx_linear(std::string_view transform = "SOFTMAX", std::string_view from = "x") {
+  Operator linear("LinearClassifier", {from}, {"label", "y"});
+  linear.reals("coefficients", {1, 2, -1, 0.5F, 0, 4}).reals("intercepts", {0.25F, 0, -1});
+  return linear.wholes("classlabels_ints", {0, 1, 2}).text("post_transform", transform);
+}
+
 inline std::string bytes_of(std::vector<float> values) {
   std::string out;
   for (const float value : values)
     for (int i = 0; i < 4; ++i) out.push_back(static_cast<char>(std::bit_cast<uint32_t>(value) >> (8 * i)));
   return out;
+}
+
+inline Operator onnx_constant(std::string_view name, std::vector<float> values, std::vector<int64_t> shape) {
+  Operator constant("Constant", {}, {name});
+  return constant.tensor("value", 1, bytes_of(std::move(values)), std::move(shape));
+}
+
+// Two columns, two hidden units, one output or what `last` makes of it: as skl2onnx writes an MLP.
+inline std::vector<Operator> onnx_network(std::string_view activation, std::vector<Operator> last = {}) {
+  std::vector<Operator> out = {onnx_constant("w", {1, -1, 0.5F, 2}, {2, 2}), onnx_constant("b", {0.5F, 0}, {1, 2}),
+                               onnx_constant("v", {2, -4}, {2, 1}), onnx_constant("c", {0.25F}, {1, 1})};
+  out.push_back(Operator("MatMul", {"x", "w"}, {"h"}));
+  out.push_back(Operator("Add", {"h", "b"}, {"h2"}));
+  out.push_back(Operator(activation, {"h2"}, {"h3"}));
+  out.push_back(Operator("MatMul", {"h3", "v"}, {"o"}));
+  out.push_back(Operator("Add", {"o", "c"}, {"y"}));
+  out.insert(out.end(), last.begin(), last.end());
+  return out;
+}
+// How skl2onnx goes on behind two classes.
+inline std::vector<Operator> onnx_two_sides() {
+  Operator classes("Constant", {}, {"classes"});
+  classes.tensor("value", 7, std::string("\x05\0\0\0\0\0\0\0\x07\0\0\0\0\0\0\0", 16), {2});
+  return {onnx_constant("one", {1}, {}),
+          classes,
+          Operator("Sigmoid", {"y"}, {"p"}),
+          Operator("Sub", {"one", "p"}, {"q"}),
+          Operator("Concat", {"q", "p"}, {"both"}).whole("axis", 1),
+          Operator("ArgMax", {"both"}, {"place"}).whole("axis", 1),
+          Operator("ArrayFeatureExtractor", {"classes", "place"}, {"label"})};
 }
 
 // The first tree of onnx_trees() as version 5 has it.

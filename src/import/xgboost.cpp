@@ -69,12 +69,13 @@ float margin_of(float base_score, Link link, bool bounded) {
 // The model as the file has it.
 struct Source {
   JsonView learner;
-  JsonView trees;  // the gbtree model, also inside a dart booster
+  JsonView trees;  // the gbtree model, also inside a dart booster; the gblinear model
   KnownObjective objective;
   size_t features = 0;
   size_t classes = 0;
   size_t targets = 0;
   std::vector<float> drop_weights = {};  // DART: what each tree counts
+  bool linear = false;                   // gblinear
 
   size_t outputs() const { return std::max(std::max<size_t>(classes, 1), targets); }
 };
@@ -97,8 +98,8 @@ Result<Source> read_source(const JsonView& file) {
   WB_TRY(JsonView booster, learner.field("gradient_booster"));
   WB_TRY(const JsonView name_field, booster.field("name"));
   WB_TRY(const std::string_view name, name_field.text());
-  if (name == "gblinear") return name_field.unsupported("a linear booster (gblinear) is not carried; only trees are");
-  if (name != "gbtree" && name != "dart")
+  const bool linear = name == "gblinear";
+  if (!linear && name != "gbtree" && name != "dart")
     return name_field.unsupported("the booster '", name.substr(0, 40), "' is not known");
   WB_TRY(const KnownObjective objective, read_objective(learner));
   std::vector<float> weights;
@@ -111,6 +112,7 @@ Result<Source> read_source(const JsonView& file) {
   WB_TRY(JsonView trees, booster.field("model"));
   Source source{std::move(learner), std::move(trees), objective};
   source.drop_weights = std::move(weights);
+  source.linear = linear;
   WB_TRY(const JsonView param, source.learner.field("learner_model_param"));
   WB_TRY(const JsonView features, param.field("num_feature"));
   WB_TRY(source.features, features.count(engine::limits::kFeaturesMax));
@@ -349,6 +351,28 @@ Result<size_t> kept_trees(const Source& source, const Options& options, size_t c
   return kept;
 }
 
+// gblinear: for each feature its weights for all outputs, then the biases. XGBoost starts from bias + base score (of
+// several, which 3.1 and later write, the first for all outputs), adds feature after feature in f32, and passes over
+// missing values.
+Status read_weights(const Source& source, engine::PlainModel& out) {
+  WB_TRY(const JsonView field, source.trees.field("weights"));
+  WB_TRY(const auto numbers, field.numbers());
+  const size_t outputs = source.outputs();
+  if (numbers.size() != (source.features + 1) * outputs)
+    return field.fault("has ", std::to_string(numbers.size()), " numbers for ", std::to_string(source.features),
+                       " features, a bias and ", std::to_string(outputs), " outputs");
+  const auto base = static_cast<float>(out.base_margins[0]);
+  engine::Linear& linear = out.linear.emplace();
+  linear.skips_missing = true;
+  for (size_t output = 0; output < outputs; ++output) {
+    for (size_t feature = 0; feature < source.features; ++feature)
+      linear.weights.push_back(numbers[feature * outputs + output]);
+    const auto bias = static_cast<float>(numbers[source.features * outputs + output]);
+    out.base_margins[output] = static_cast<double>(bias + base);
+  }
+  return ok_status();
+}
+
 Status read_trees(const Source& source, const Options& options, engine::PlainModel& out) {
   WB_TRY(const JsonView list, source.trees.field("trees"));
   WB_TRY(const std::vector<JsonView> items, list.items());
@@ -402,7 +426,7 @@ Result<engine::PlainModel> read_learner(const Json& json, const Options& options
   model.compare = engine::Compare::kF32Less;
   model.category = engine::Category::kNonNegative;
   model.sum.precision = engine::Precision::kF32;
-  WB_CHECK(read_trees(source, options, out));
+  WB_CHECK(source.linear ? read_weights(source, out) : read_trees(source, options, out));
   return out;
 }
 

@@ -129,6 +129,16 @@ class Lightgbm(interop.Case):
         self.check(self.train(x, (y > 0).astype(int), 7, {"objective": "binary", **forest}), rounds=7)
         self.check(self.train(x, np.digitize(y, [-4, 0, 4]), 7, {"objective": "multiclass", "num_class": 4, **forest}), rounds=7)
 
+    def test_leaves_that_are_lines(self):
+        x, y = self.data()
+        for target, params in ((y, {"objective": "regression"}), ((y > 0).astype(int), {"objective": "binary"}),
+                               (np.digitize(y, [-4, 0, 4]), {"objective": "multiclass", "num_class": 4})):
+            with self.subTest(params=params):
+                model = self.check(self.train(x, target, params={"linear_tree": True, "linear_lambda": 0.1, **params}), answers=False)
+                self.assertEqual(self.show(model)["kind"], "trees whose leaves are lines")
+        said = self.refused("model", "export", model, "--target", "c", "-o", self.path("m.c"))
+        self.assertIn("a model whose leaves are lines is not written as C", said)
+
     def test_dart(self):
         x, y = self.data()
         self.check(self.train(x, y, 15, {"objective": "regression", "boosting": "dart", "drop_rate": 0.5}))
@@ -155,10 +165,9 @@ class Lightgbm(interop.Case):
 
     def test_what_is_refused(self):
         x, y = self.data(missing=False)
-        for params, reason in (({"objective": "regression", "linear_tree": True}, "leaves that are linear models"),
-                               ({"objective": "cross_entropy_lambda"}, "'cross_entropy_lambda' is not carried")):
-            self.train(x, (y > 0).astype(int), 3, params).save_model(self.path("m.txt"))
-            self.assertIn(reason, self.refused("model", "import", self.path("m.txt"), "-o", self.path("m.wbm")))
+        self.train(x, (y > 0).astype(int), 3, {"objective": "cross_entropy_lambda"}).save_model(self.path("m.txt"))
+        self.assertIn("'cross_entropy_lambda' is not carried",
+                      self.refused("model", "import", self.path("m.txt"), "-o", self.path("m.wbm")))
 
 
 if __name__ == "__main__":

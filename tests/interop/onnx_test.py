@@ -13,7 +13,7 @@ from onnxmltools import convert_lightgbm, convert_xgboost
 from onnxmltools.convert.common.data_types import FloatTensorType as Floats
 from skl2onnx import convert_sklearn, to_onnx
 from skl2onnx.common.data_types import FloatTensorType, Int64TensorType
-from sklearn import compose, ensemble, impute, linear_model, neural_network, pipeline, preprocessing, tree
+from sklearn import compose, ensemble, impute, linear_model, neighbors, neural_network, pipeline, preprocessing, svm, tree
 
 import interop
 
@@ -144,6 +144,57 @@ class Onnx(interop.Case):
             line = pipeline.make_pipeline(compose.ColumnTransformer(columns), ensemble.RandomForestClassifier(7, max_depth=5))
             self.check(convert_sklearn(line.fit(frame, target), initial_types=kinds), rows=rows, note=str(columns))
 
+    # ---- Sums of products, whose order onnxruntime leaves open: no bits to be equal to, so a bound instead of a
+    # distance in steps. Rows hold no missing values, which scikit-learn refuses here.
+    def check_dense(self, model, x, kind, note="", atol=2e-6):
+        with self.subTest(note):
+            with open(self.path("m.onnx"), "wb") as file:
+                file.write(model.SerializeToString())
+            package = self.import_file("m.onnx")
+            self.assertIn(kind, self.show(package)["kind"])
+            session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+            *label, answers = session.run(None, {session.get_inputs()[0].name: x})
+            answers = np.asarray(pd.DataFrame(answers) if isinstance(answers, list) else answers).reshape(len(x), -1)
+            ours = self.predict(package, x, "--all")
+            np.testing.assert_allclose(ours, answers, rtol=4e-6, atol=atol)
+            if label:
+                labels = self.show(package)["labels"]
+                top = np.sort(ours, 1)
+                clear = top[:, -1] - top[:, -2] > 1e-5
+                self.assertGreater(clear.sum(), len(x) * 0.9)
+                self.assertEqual([str(l) for l in np.asarray(label[0])[clear]], [labels[i] for i in ours.argmax(1)[clear]])
+            return package
+
+    def test_linear_models(self):
+        x, y = self.data()
+        two, three = (y > 0).astype(int), np.asarray(["lo", "mid", "hi"])[np.digitize(y, [-1, 1])]
+        steps = [impute.SimpleImputer(), preprocessing.StandardScaler()]
+        for one, target in ((linear_model.LogisticRegression(), two), (linear_model.LogisticRegression(), three),
+                            (linear_model.LogisticRegressionCV(cv=3), two)):
+            line = pipeline.make_pipeline(*steps, one).fit(x, target)
+            self.check_dense(to_onnx(line, x[:1], options={"zipmap": False}), x, "a linear model behind", f"{one} {target[0]}")
+        for one, target in ((linear_model.LinearRegression(), y), (linear_model.Ridge(), np.stack([y, -y], 1)),
+                            (linear_model.PoissonRegressor(), np.abs(y)), (linear_model.Lasso(), y)):
+            self.check_dense(to_onnx(one.fit(x, target), x[:1]), x, "a linear model", str(one), atol=5e-6)
+
+    def test_networks(self):
+        x, y = self.data()
+        two, three = (y > 0).astype(int), np.asarray([4, 7, 9])[np.digitize(y, [-1, 1])]
+        for activation in ("relu", "tanh", "logistic", "identity"):
+            for target in (two, three):
+                one = neural_network.MLPClassifier((8, 5), activation=activation, max_iter=30, random_state=1)
+                line = pipeline.make_pipeline(preprocessing.StandardScaler(), one).fit(x, target)
+                self.check_dense(to_onnx(line, x[:1], options={"zipmap": False}), x, "a network", f"{activation} {target[0]}")
+                self.check_dense(to_onnx(one.fit(x, target), x[:1]), x, "a network with layers of 8, 5,", f"zipmap {activation}")
+        one = neural_network.MLPRegressor((6,), max_iter=50, random_state=1)
+        package = self.check_dense(to_onnx(one.fit(x, y), x[:1]), x, "a network with layers of 6, 1 units", "values", atol=5e-6)
+        # skl2onnx lays two targets of a row under each other, as if they were two rows.
+        self.assertIn("Reshape", self.refusal(to_onnx(one.fit(x, np.stack([y, -y], 1)), x[:1])))
+        said = self.refused("model", "export", package, "--target", "c", "-o", self.path("m.c"))
+        self.assertIn("a network is not written as C", said)
+        wide = x.astype(np.float64)
+        self.check_dense(to_onnx(one.fit(wide, y), wide[:1]), wide, "a network", "double", atol=5e-6)
+
     # ---- By hand
     def grow(self, depth, modes, dtype):
         """A tree as lists: mode, column, threshold, true, false, missing tracks true."""
@@ -271,8 +322,9 @@ class Onnx(interop.Case):
         x, y = self.data()
         target, p = np.digitize(y, [-1, 1]), preprocessing
         line = pipeline.make_pipeline(p.Normalizer(), tree.DecisionTreeClassifier(max_depth=3))
-        for one, why in ((linear_model.LogisticRegression(), "LinearClassifier"), (line, "Normalizer"),
-                         (neural_network.MLPClassifier((4,), max_iter=5), "MatMul")):
+        for one, why in ((svm.LinearSVC(), "whose scores are no probabilities"), (line, "Normalizer"),
+                         (svm.SVC(), "the engine has no support vector machines"),
+                         (neighbors.KNeighborsClassifier(3), "the engine runs no loops")):
             self.assertIn(why, self.refusal(to_onnx(one.fit(x, target), x[:1])))
         whole = np.round(x)
         line = pipeline.make_pipeline(p.OneHotEncoder(handle_unknown="ignore"), tree.DecisionTreeClassifier(max_depth=3))

@@ -136,6 +136,22 @@ class Xgboost(interop.Case):
             params = {"objective": "reg:quantileerror", "quantile_alpha": [0.1, 0.5, 0.9], "tree_method": "hist"}
             self.check(self.train(x, y, matrix=xgb.QuantileDMatrix(x, y), params=params))
 
+    def test_linear(self):
+        x, y = self.data()
+        for target, params in ((y, {}), (np.abs(y), {"objective": "count:poisson"}), ((y > 0).astype(int), {"objective": "binary:logistic"}),
+                               (np.digitize(y, [-4, 0, 4]), {"objective": "multi:softprob", "num_class": 4})):
+            with self.subTest(params=params):
+                booster = self.train(x, target, 5, {"booster": "gblinear", **params})
+                booster.save_model(self.path("m.json"))
+                package = self.import_file("m.json")
+                self.assertEqual(self.show(package)["kind"], "a linear model")
+                rows = interop.nasty_rows(self.rng, [[]] * 5, 600, np.float32, infinite=False)
+                rows[:300] = x[:300]
+                matrix = xgb.DMatrix(rows)
+                self.assert_margins(package, rows, booster.predict(matrix, output_margin=True))
+                with np.errstate(over="ignore"):
+                    self.assert_answers(package, rows[:300], booster.predict(matrix)[:300])
+
     def test_trees_of_one_leaf(self):
         x, y = self.data()
         booster = self.train(x, y, 3, {"gamma": 1e9})
@@ -152,7 +168,7 @@ class Xgboost(interop.Case):
 
     def test_what_is_refused(self):
         x, y = self.data(missing=False)
-        for params, reason in (({"booster": "gblinear"}, "gblinear"), ({"objective": "binary:hinge"}, "step"),
+        for params, reason in (({"objective": "binary:hinge"}, "step"),
                                ({"objective": "survival:cox"}, "survival:cox: hazard ratios are not carried")):
             self.train(x, (y > 0).astype(int) if "objective" in params else y, 2, params).save_model(self.path("m.json"))
             self.assertIn(reason, self.refused("model", "import", self.path("m.json"), "-o", self.path("m.wbm")))
