@@ -12,6 +12,7 @@
 #include "apps/waybill/fit_print.h"
 #include "apps/waybill/output.h"
 #include "base/bytes.h"
+#include "fit/package.h"
 
 namespace wb::cli {
 namespace {
@@ -36,23 +37,12 @@ size_t require_equal_margins(const Booster& booster, const engine::Model& model,
   return data.rows_count();
 }
 
-std::vector<engine::FeatureSketch> sketches_of(const Dataset& train) {
-  constexpr size_t kBins = 20;
-  std::vector<engine::FeatureSketch> sketches;
-  std::vector<float> column(train.rows_count());
-  for (size_t feature = 0; feature < train.features.size(); ++feature) {
-    for (size_t row = 0; row < train.rows_count(); ++row) column[row] = train.row(row)[feature];
-    sketches.push_back(engine::make_sketch(train.features[feature], column, kBins));
-  }
-  return sketches;
-}
-
 // What the package carries beside the trees. The self-test's margins are XGBoost's own if it trained.
 engine::PlainModel completed(engine::PlainModel plain, const Booster* booster, const Dataset& train,
                              const std::vector<engine::FeatureSketch>& sketches) {
   plain.missing_allowed = train.has_missing;
   plain.sketches = sketches;
-  const std::vector<float> rows = self_test_rows(train);
+  const std::vector<float> rows = fit::self_test_rows(train);
   const size_t tests = rows.size() / train.features.size();
   std::vector<float> margins(tests * plain.outputs_count());
   if (booster != nullptr) margins = or_exit(library_margins(*booster, train, rows));
@@ -94,7 +84,7 @@ FitReport run_fit(const FitOptions& options) {
     throw Exit{kFailed, options.data + ": every class of '" + options.columns.target +
                             "' has one row only, so that none is left to judge on. Give more rows of each, or --task "
                             "regression if it is a quantity"};
-  const std::vector<engine::FeatureSketch> sketches = sketches_of(learnt_from);
+  const std::vector<engine::FeatureSketch> sketches = fit::sketches_of(learnt_from);
   FitReport report;
   report.options = &options;
   if (!options.only) {
@@ -120,7 +110,7 @@ FitReport run_fit(const FitOptions& options) {
   const Booster* booster = trained.booster ? &*trained.booster : nullptr;
   engine::PlainModel plain = completed(std::move(trained.plain), booster, learnt_from, sketches);
   plain.notes = notes_of(report.candidate, learnt_from, options);
-  plain.reference_scores = judge(or_exit(fit::loaded(plain)), held_out).reference;
+  plain.reference_scores = fit::reference_scores(or_exit(fit::loaded(plain)), held_out);
   const engine::Model model = or_exit(fit::loaded(plain));
   or_exit(model.verify_self_test());
   if (booster != nullptr) report.compared_rows = require_equal_margins(*booster, model, data);

@@ -9,6 +9,7 @@
 #include "apps/waybill/csv.h"
 #include "apps/waybill/output.h"
 #include "base/bytes.h"
+#include "fit/package.h"
 
 namespace wb::cli {
 namespace {
@@ -109,8 +110,7 @@ Result<Comparison> compare(const fit::Dataset& data, const CompareOptions& optio
                 "; use another --metric, or say --task");
   }
   out.folds = options.folds;
-  const size_t usual = data.rows_count() < 5'000 ? 3 : 1;
-  out.repeats = !data.times.empty() ? 1 : options.repeats > 0 ? options.repeats : usual;
+  out.repeats = !data.times.empty() ? 1 : options.repeats > 0 ? options.repeats : fit::usual_repeats(data);
   WB_TRY(const std::vector<fit::Fold> folds,
          fit::make_folds(data, {.folds = out.folds, .repeats = out.repeats, .seed = settings.seed}));
   const std::vector<fit::Candidate> ladder = fit::ladder(data);

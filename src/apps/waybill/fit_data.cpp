@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/utf8.h"
+#include "fit/package.h"
 
 namespace wb::cli {
 namespace {
@@ -208,53 +209,14 @@ Status set_times(const CsvTable& table, size_t column, Dataset& data) {
   return ok_status();
 }
 
-// Weights with which every class weighs as much as any other, and the mean row 1; on top of given ones.
-Status balance(Dataset& data) {
-  if (data.labels.empty()) return fail(Code::kInvalid, "--balanced is for classes, and the target is a quantity");
-  std::vector<double> sums(data.classes_count(), 0.0);
-  double all = 0;
-  for (size_t row = 0; row < data.rows_count(); ++row) {
-    sums[static_cast<size_t>(data.targets[row])] += data.weight(row);
-    all += data.weight(row);
-  }
-  std::vector<float> weights;
-  for (size_t row = 0; row < data.rows_count(); ++row) {
-    const double share = sums[static_cast<size_t>(data.targets[row])] * static_cast<double>(sums.size());
-    weights.push_back(static_cast<float>(data.weight(row) * all / share));
-  }
-  data.weights = std::move(weights);
-  return ok_status();
-}
-
-bool names_rows(std::string name) {
-  for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  for (const std::string_view word :
-       {"id", "index", "idx", "row", "nr", "no", "number", "key", "serial", "uuid", "time", "timestamp", "date"}) {
-    if (!name.ends_with(word)) continue;
-    const size_t before = name.size() - word.size();
-    if (before == 0 || name[before - 1] == '_' || name[before - 1] == '-' || name[before - 1] == ' ') return true;
-  }
-  return name.empty() || name.starts_with("unnamed");  // what pandas calls an index that was saved
-}
-
-// A column that only says which row it is lets a model learn the rows by heart: it is splendid here and useless on a
-// node. Such a column is named so, and holds whole numbers that are all different.
+// A column that only says which row it is lets a model learn the rows by heart.
 Status refuse_row_numbers(const CsvTable& table, const std::vector<std::string>& allowed, const Dataset& data) {
-  for (size_t feature = 0; feature < data.features.size(); ++feature) {
-    const std::string& name = data.features[feature];
-    if (!names_rows(name) || std::find(allowed.begin(), allowed.end(), name) != allowed.end()) continue;
-    std::vector<float> values;
-    for (size_t row = 0; row < data.rows_count(); ++row) values.push_back(data.row(row)[feature]);
-    const auto whole = [](float value) { return value == std::floor(value); };  // NaN is not
-    if (!std::all_of(values.begin(), values.end(), whole)) continue;
-    std::sort(values.begin(), values.end());
-    if (std::adjacent_find(values.begin(), values.end()) != values.end()) continue;
-    return fail(Code::kInvalid, table.name(), ": the column '", name,
-                "' only numbers the rows (whole, all different): a model would learn rows by heart. Leave it out with "
-                "--drop ",
-                name, ", or keep it with --allow-id ", name);
-  }
-  return ok_status();
+  const std::optional<std::string> name = fit::row_number(data, allowed);
+  if (!name) return ok_status();
+  return fail(Code::kInvalid, table.name(), ": the column '", *name,
+              "' only numbers the rows (whole, all different): a model would learn rows by heart. Leave it out with "
+              "--drop ",
+              *name, ", or keep it with --allow-id ", *name);
 }
 
 void judge_classes(const std::vector<float>& answers, const Dataset& held_out, Quality& quality) {
@@ -269,8 +231,6 @@ void judge_classes(const std::vector<float>& answers, const Dataset& held_out, Q
     ++quality.classes[best].answered;
     quality.classes[truth].correct += best == truth ? 1 : 0;
     ++confusion[truth * classes + best];
-    ++quality.reference.confidence_bins[engine::confidence_bin(answer[best])];
-    ++quality.reference.label_counts[best];
   }
   for (size_t i = 0; i < classes; ++i)
     for (size_t j = 0; j < classes; ++j)
@@ -321,7 +281,9 @@ Result<Dataset> make_dataset(const CsvTable& table, const DataOptions& options) 
     WB_CHECK(set_times(table, column, data));
   }
   WB_CHECK(set_target(table, target, options.task, data));
-  if (options.balanced) WB_CHECK(balance(data));
+  if (options.balanced && data.labels.empty())
+    return fail(Code::kInvalid, "--balanced is for classes, and the target is a quantity");
+  if (options.balanced) fit::balance(data);
   WB_CHECK(set_features(table, taken, categorical, data));
   WB_CHECK(refuse_row_numbers(table, options.allow_id, data));
   return data;
@@ -330,8 +292,6 @@ Result<Dataset> make_dataset(const CsvTable& table, const DataOptions& options) 
 Quality judge(const engine::Model& model, const Dataset& held_out) {
   const std::vector<float> answers = fit::answers_of(model, held_out);
   Quality quality;
-  quality.reference.records = held_out.rows_count();
-  quality.reference.label_counts.assign(held_out.labels.size(), 0);
   if (!held_out.labels.empty()) {
     judge_classes(answers, held_out, quality);
     return quality;
@@ -340,20 +300,7 @@ Quality judge(const engine::Model& model, const Dataset& held_out) {
   quality.mae = fit::score(fit::Metric::kMae, held_out, answers);
   const double r2 = fit::score(fit::Metric::kR2, held_out, answers);
   quality.r2 = std::isnan(r2) ? 0 : r2;
-  quality.reference.prediction = engine::make_sketch("", answers, 20);
   return quality;
-}
-
-std::vector<float> self_test_rows(const Dataset& data) {
-  constexpr size_t kSpread = 32;
-  std::vector<float> rows;
-  for (size_t i = 0; i < kSpread; ++i) {
-    const std::span<const float> row = data.row(i * data.rows_count() / kSpread);
-    rows.insert(rows.end(), row.begin(), row.end());
-  }
-  rows.resize(rows.size() + data.features.size(), 0.0F);
-  rows.resize(rows.size() + data.features.size(), std::numeric_limits<float>::quiet_NaN());
-  return rows;
 }
 
 }  // namespace wb::cli

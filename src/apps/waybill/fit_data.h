@@ -55,12 +55,8 @@ struct Quality {
   double rmse = 0;                    // for regression
   double mae = 0;
   double r2 = 0;
-  engine::ReferenceScores reference;  // what goes into the package
 };
 // `held_out` has a row at least.
 Quality judge(const engine::Model& model, const Dataset& held_out);
-
-// Rows that show every part of a model: a spread of real ones, one of zeros and one that is all missing.
-std::vector<float> self_test_rows(const Dataset& data);
 
 }  // namespace wb::cli

@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "fit/package.h"
+
 namespace wb::cli {
 namespace {
 
@@ -145,8 +147,10 @@ TEST(FitData, JudgesAgainstTheTruth) {
   EXPECT_EQ(quality.classes[1].rows, 1U);
   EXPECT_NEAR(quality.macro_f1, (2.0 * 3 / 7 + 2.0 * 1 / 3) / 2, 1e-12);
   EXPECT_EQ(quality.confusions.size(), 1U);
-  EXPECT_EQ(quality.reference.label_counts, (std::vector<uint64_t>{3, 2}));
-  EXPECT_EQ(quality.reference.confidence_bins[17], 5U);  // logistic(2) = 0.8808
+  const engine::ReferenceScores reference = fit::reference_scores(model, data);
+  EXPECT_EQ(reference.records, 5U);
+  EXPECT_EQ(reference.label_counts, (std::vector<uint64_t>{3, 2}));
+  EXPECT_EQ(reference.confidence_bins[17], 5U);  // logistic(2) = 0.8808
 }
 
 }  // namespace

@@ -1,0 +1,100 @@
+#include "fit/package.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string_view>
+
+#include "fit/fit.h"
+
+namespace wb::fit {
+namespace {
+
+constexpr size_t kBins = 20;  // of a sketch
+
+bool names_rows(std::string name) {
+  for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  for (const std::string_view word :
+       {"id", "index", "idx", "row", "nr", "no", "number", "key", "serial", "uuid", "time", "timestamp", "date"}) {
+    if (!name.ends_with(word)) continue;
+    const size_t before = name.size() - word.size();
+    if (before == 0 || name[before - 1] == '_' || name[before - 1] == '-' || name[before - 1] == ' ') return true;
+  }
+  return name.empty() || name.starts_with("unnamed");  // what pandas calls an index that was saved
+}
+
+}  // namespace
+
+std::vector<engine::FeatureSketch> sketches_of(const Dataset& train) {
+  std::vector<engine::FeatureSketch> sketches;
+  std::vector<float> column(train.rows_count());
+  for (size_t feature = 0; feature < train.features.size(); ++feature) {
+    for (size_t row = 0; row < train.rows_count(); ++row) column[row] = train.row(row)[feature];
+    sketches.push_back(engine::make_sketch(train.features[feature], column, kBins));
+  }
+  return sketches;
+}
+
+std::vector<float> self_test_rows(const Dataset& data) {
+  constexpr size_t kSpread = 32;
+  std::vector<float> rows;
+  for (size_t i = 0; i < kSpread; ++i) {
+    const std::span<const float> row = data.row(i * data.rows_count() / kSpread);
+    rows.insert(rows.end(), row.begin(), row.end());
+  }
+  rows.resize(rows.size() + data.features.size(), 0.0F);
+  rows.resize(rows.size() + data.features.size(), std::numeric_limits<float>::quiet_NaN());
+  return rows;
+}
+
+engine::ReferenceScores reference_scores(const engine::Model& model, const Dataset& held_out) {
+  const std::vector<float> answers = answers_of(model, held_out);
+  engine::ReferenceScores scores;
+  scores.records = held_out.rows_count();
+  scores.label_counts.assign(held_out.labels.size(), 0);
+  if (held_out.labels.empty()) {
+    scores.prediction = engine::make_sketch("", answers, kBins);
+    return scores;
+  }
+  const size_t classes = held_out.labels.size();
+  for (size_t row = 0; row < held_out.rows_count(); ++row) {
+    const auto answer = std::span(answers).subspan(row * classes, classes);
+    const auto best = static_cast<size_t>(std::max_element(answer.begin(), answer.end()) - answer.begin());
+    ++scores.confidence_bins[engine::confidence_bin(answer[best])];
+    ++scores.label_counts[best];
+  }
+  return scores;
+}
+
+void balance(Dataset& data) {
+  std::vector<double> sums(data.classes_count(), 0.0);
+  double all = 0;
+  for (size_t row = 0; row < data.rows_count(); ++row) {
+    sums[static_cast<size_t>(data.targets[row])] += data.weight(row);
+    all += data.weight(row);
+  }
+  std::vector<float> weights;
+  for (size_t row = 0; row < data.rows_count(); ++row) {
+    const double share = sums[static_cast<size_t>(data.targets[row])] * static_cast<double>(sums.size());
+    weights.push_back(static_cast<float>(data.weight(row) * all / share));
+  }
+  data.weights = std::move(weights);
+}
+
+size_t usual_repeats(const Dataset& data) { return data.rows_count() < 5'000 ? 3 : 1; }
+
+std::optional<std::string> row_number(const Dataset& data, const std::vector<std::string>& allowed) {
+  for (size_t feature = 0; feature < data.features.size(); ++feature) {
+    const std::string& name = data.features[feature];
+    if (!names_rows(name) || std::find(allowed.begin(), allowed.end(), name) != allowed.end()) continue;
+    std::vector<float> values;
+    for (size_t row = 0; row < data.rows_count(); ++row) values.push_back(data.row(row)[feature]);
+    const auto whole = [](float value) { return value == std::floor(value); };  // NaN is not
+    if (!std::all_of(values.begin(), values.end(), whole)) continue;
+    std::sort(values.begin(), values.end());
+    if (std::adjacent_find(values.begin(), values.end()) == values.end()) return name;
+  }
+  return std::nullopt;
+}
+
+}  // namespace wb::fit
