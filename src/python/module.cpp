@@ -6,4 +6,5 @@ NB_MODULE(_engine, module) {
   nanobind::exception<wb::python::Refusal>(module, "Refused", PyExc_ValueError);
   wb::python::bind_package(module);
   wb::python::bind_builder(module);
+  wb::python::bind_fit(module);
 }

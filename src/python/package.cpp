@@ -146,6 +146,14 @@ void bind_package(nb::module_& module) {
   nb::class_<Model>(module, "Package", "A model as its package says it. waybill.Model is what people hold.")
       .def_prop_ro("features", &Model::features)
       .def_prop_ro("labels", &Model::labels)
+      .def(
+          "texts",
+          [](const Model& model, size_t feature) {
+            if (feature >= model.features_count()) throw std::out_of_range("no such feature");
+            const auto texts = model.texts(feature);
+            return std::vector<std::string>(texts.begin(), texts.end());
+          },
+          "feature"_a)
       .def_prop_ro("objective",
                    [](const Model& model) { return std::string(engine::objective_name(model.objective())); })
       .def_prop_ro("notes", &Model::notes)

@@ -38,5 +38,7 @@ engine::Model loaded(const engine::PlainModel& plain);
 void bind_package(nanobind::module_& module);
 // Builder: a model from arrays (builder.cpp).
 void bind_builder(nanobind::module_& module);
+// fit(): the simplest model that is good enough, from arrays (fit.cpp).
+void bind_fit(nanobind::module_& module);
 
 }  // namespace wb::python

@@ -181,3 +181,26 @@ def test_missing_values_are_refused_where_training_saw_none(tmp_path):
     with pytest.raises(ValueError, match="row 5, column 'load': the value is missing"):
         fitted.predict(holes)
     assert fitted.predict(holes, allow_missing=True).shape == (len(x),)
+
+
+def test_texts_go_in_as_they_are(tmp_path):
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"vib": rng.normal(size=200).round(2), "valve": rng.choice(["open", "shut", "stuck"], 200)})
+    y = np.where((frame["valve"] == "stuck") | (frame["vib"] > 1), "bad", "good")
+    frame.assign(y=y).to_csv(tmp_path / "x.csv", index=False)
+    subprocess.run([TOOL, "fit", tmp_path / "x.csv", "--target", "y", "--candidate", "tree", "--categorical", "valve", "-o",
+                    tmp_path / "m.wbm"], check=True, capture_output=True)
+    model = waybill.load(tmp_path / "m.wbm")
+    assert model.texts == {"valve": ["open", "shut", "stuck"]}
+    asked = frame.copy()
+    asked.loc[::9, "valve"] = "ajar"
+    asked.loc[::11, "valve"] = None
+    asked.to_csv(tmp_path / "asked.csv", index=False)
+    done = subprocess.run([TOOL, "predict", tmp_path / "m.wbm", "--data", tmp_path / "asked.csv", "--margin", "--allow-missing"],
+                          check=True, capture_output=True, text=True)
+    theirs = np.asarray([line.split(",") for line in done.stdout.splitlines()], np.float32)
+    assert np.array_equal(model.margin(asked, allow_missing=True).reshape(len(asked), -1), theirs)
+    places = frame.assign(valve=frame["valve"].map({"open": 0.0, "shut": 1.0, "stuck": 2.0})).to_numpy()
+    assert np.array_equal(model.margin(places), model.margin(frame))
+    with pytest.raises(ValueError, match="column 'valve': the value is missing"):
+        model.predict(asked)

@@ -8,10 +8,12 @@
 docs/guide/python.md has shapes, units and errors.
 """
 from ._engine import Refused
+from .client import Client, HubError
+from .fitting import Fit, fit
 from .libraries import from_catboost, from_lightgbm, from_onnx, from_xgboost, import_file
 from .model import Model, load, loads
 from .scikit_learn import from_sklearn
 
-__all__ = ["Model", "Refused", "from_catboost", "from_lightgbm", "from_onnx", "from_sklearn", "from_xgboost", "import_file",
+__all__ = ["Client", "Fit", "HubError", "Model", "Refused", "fit", "from_catboost", "from_lightgbm", "from_onnx", "from_sklearn", "from_xgboost", "import_file",
            "load", "loads"]
 __version__ = "0.1.0"

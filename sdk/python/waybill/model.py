@@ -40,6 +40,13 @@ class Model:
         return self._package.labels
 
     @property
+    def texts(self) -> dict[str, list[str]]:
+        """Of the features that are texts, what each may say. A DataFrame holds them as they are; an array of numbers holds their
+        places here, -1 for what is not there, NaN for what is missing."""
+        said = {name: self._package.texts(at) for at, name in enumerate(self.features)}
+        return {name: texts for name, texts in said.items() if texts}
+
+    @property
     def objective(self) -> str:
         """What margins mean: "softprob", "logistic", "regression", … (docs/formats/model.md)."""
         return self._package.objective
@@ -103,7 +110,7 @@ class Model:
         return f"<waybill.Model {self.objective}: {len(self.features)} features, {self.trees} trees, {what}, {self.size_bytes} bytes>"
 
     def _rows(self, X: Any, allow_missing: bool) -> Rows:
-        rows = rows_of(X, self.features)
+        rows = rows_of(X, self.features, "X", self.texts)
         if not allow_missing and not self._package.missing_allowed:
             found = _engine.first_missing(rows)
             if found is not None:

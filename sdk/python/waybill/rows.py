@@ -3,7 +3,7 @@ already is not copied. Everything that does not fit is refused by name."""
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,8 +27,9 @@ def is_frame(data: Any) -> bool:
     return hasattr(data, "columns") and hasattr(data, "iloc")
 
 
-def rows_of(data: Any, features: Sequence[str], what: str = "X") -> Rows:
-    return _rows_of_frame(data, features, what) if is_frame(data) else _rows_of_array(data, features, what)
+def rows_of(data: Any, features: Sequence[str], what: str = "X", texts: Mapping[str, Sequence[str]] | None = None) -> Rows:
+    """`texts`: what each feature that is a text may say; its number is its place there."""
+    return _rows_of_frame(data, features, what, texts or {}) if is_frame(data) else _rows_of_array(data, features, what)
 
 
 def _rows_of_array(data: Any, features: Sequence[str], what: str) -> Rows:
@@ -44,7 +45,7 @@ def _rows_of_array(data: Any, features: Sequence[str], what: str) -> Rows:
     return np.ascontiguousarray(rows)
 
 
-def _rows_of_frame(frame: Any, features: Sequence[str], what: str) -> Rows:
+def _rows_of_frame(frame: Any, features: Sequence[str], what: str, texts: Mapping[str, Sequence[str]]) -> Rows:
     names = [str(name) for name in frame.columns]
     columns = []
     for feature in features:
@@ -52,12 +53,20 @@ def _rows_of_frame(frame: Any, features: Sequence[str], what: str) -> Rows:
             if feature in names:
                 raise ValueError(f"{what} has {names.count(feature)} columns '{feature}'; one is expected")
             raise ValueError(f"{what} has no column '{feature}', which the model needs{nearest(feature, names)}")
-        columns.append(_numbers(frame.iloc[:, names.index(feature)], feature, what))
+        column = frame.iloc[:, names.index(feature)]
+        columns.append(_places(column, texts[feature]) if feature in texts else _numbers(column, feature, what))
     narrow = all(column.dtype == np.float32 for column in columns)
     rows = np.empty((len(frame), len(features)), np.float32 if narrow else np.float64)
     for at, column in enumerate(columns):
         rows[:, at] = column
     return rows
+
+
+def _places(column: Any, texts: Sequence[str]) -> NDArray[np.float64]:
+    """The number of each text: -1 if the model does not know it, NaN if it is missing."""
+    place = {text: float(at) for at, text in enumerate(texts)}
+    missing = column.isna()
+    return np.asarray([np.nan if none or cell == "" else place.get(str(cell), -1.0) for cell, none in zip(column, missing)])
 
 
 def _numbers(column: Any, name: str, what: str) -> NDArray[Any]:
