@@ -68,8 +68,8 @@ class Builder {
     model_.steps.emplace_back(engine::OneHot{column, std::move(categories)});
   }
 
-  // Arrays of one number a node; left < 0 is a leaf. `values`: f64[nodes, 1], what a leaf adds to `output`, or
-  // f64[nodes, outputs], what it adds to each.
+  // Arrays of one number a node; left < 0 is a leaf. `covers` may be empty: then nothing can be explained. `values`:
+  // f64[nodes, 1], what a leaf adds to `output`, or f64[nodes, outputs], what it adds to each.
   void tree(uint32_t output, const List<int64_t>& left, const List<int64_t>& right, const List<int64_t>& feature,
             const List<double>& threshold, const List<uint8_t>& default_left, const List<double>& covers,
             const Rows<double>& values);
@@ -95,15 +95,15 @@ void Builder::tree(uint32_t output, const List<int64_t>& left, const List<int64_
                    const Rows<double>& values) {
   const size_t n = left.size();
   const size_t width = values.shape(1);
-  for (const size_t size :
-       {right.size(), feature.size(), threshold.size(), default_left.size(), covers.size(), values.shape(0)}) {
-    if (size != n) throw std::invalid_argument("a tree's arrays differ in length");
+  for (const size_t size : {right.size(), feature.size(), threshold.size(), default_left.size(), values.shape(0)}) {
+    if (size != n || (covers.size() > 0 && covers.size() != n))
+      throw std::invalid_argument("a tree's arrays differ in length");
   }
   if (width != 1 && width != model_.outputs_count())
     throw std::invalid_argument("leaves do not have the outputs' width");
   engine::Tree tree;
   tree.output = output;
-  tree.covers.assign(covers.data(), covers.data() + n);
+  tree.covers.assign(covers.data(), covers.data() + covers.size());
   for (size_t i = 0; i < n; ++i) {
     engine::TreeNode node;
     const std::span<const double> value(values.data() + i * width, width);

@@ -169,6 +169,8 @@ std::vector<float> Fitter::library_margins(const Trained& trained, std::span<con
 
 engine::PlainModel Fitter::completed(const Trained& trained, const Dataset& train) {
   engine::PlainModel plain = trained.plain;
+  for (engine::Tree& tree : plain.trees) tree.covers.clear();  // what nobody asked to have explained costs no byte
+  if (plain.linear) plain.linear->means.clear();
   plain.missing_allowed = train.has_missing;
   plain.sketches = fit::sketches_of(train);
   const std::vector<float> rows = fit::self_test_rows(train);

@@ -18,6 +18,7 @@ from .rows import Rows
 from .scikit_learn_steps import Layout, apply_step, refuse
 
 F64 = NDArray[np.float64]
+_NO_COVERS = np.zeros(0)
 
 
 class Spec(NamedTuple):
@@ -134,7 +135,7 @@ def _add_tree(builder: _engine.Builder, tree: Any, values: F64, output: int = 0,
     builder.tree(output, np.ascontiguousarray(tree.children_left, np.int64), np.ascontiguousarray(tree.children_right, np.int64),
                  np.ascontiguousarray(split), np.ascontiguousarray(tree.threshold, np.float64),
                  np.ascontiguousarray(tree.missing_go_to_left, np.uint8),
-                 np.ascontiguousarray(tree.weighted_n_node_samples, np.float64), np.ascontiguousarray(values, np.float64))
+                 _NO_COVERS, np.ascontiguousarray(values, np.float64))
 
 
 def _leaf_values(tree: Any, classes: bool) -> F64:
@@ -198,7 +199,7 @@ def _hist_gradient_boosting(estimator: Any) -> Spec:
                 left, right = (np.where(leaf, -1, nodes[side].astype(np.int64)) for side in ("left", "right"))
                 builder.tree(output, left, right, nodes["feature_idx"].astype(np.int64),
                              np.where(leaf, 0.0, nodes["num_threshold"]), nodes["missing_go_to_left"].astype(np.uint8),
-                             nodes["count"].astype(np.float64), nodes["value"].astype(np.float64).reshape(-1, 1))
+                             _NO_COVERS, nodes["value"].astype(np.float64).reshape(-1, 1))
 
     if labels:
         objective = "logistic" if base.shape[1] == 1 else "softprob"
