@@ -10,6 +10,7 @@ import math
 import os
 import platform
 import random
+import subprocess
 import sys
 
 SIZES = ("1", "64", "1024", "8192")
@@ -203,7 +204,7 @@ METHOD = """## How it is measured
   Satellite from Debian's r-cran-mlbench, and dataset-fashion-mnist), and asked rows that they were not trained on. Our package is what
   `waybill model import` makes of the library's own file; of scikit-learn's, through ONNX.
 - **One process, one core.** The libraries are loaded into one program (`bench/engine/engine_peers.cpp`), pinned to a core, one thread
-  each, and asked through their C functions: XGBoost in place from dense rows; LightGBM by its fast call for single rows; ONNX Runtime
+  each, and asked through their C functions: XGBoost in place from dense rows, with a proxy matrix kept between calls; LightGBM by its fast call for single rows; ONNX Runtime
   with tensors over our memory and the graph cut after its trees; TL2cgen's C, lleaves' object code and CatBoost's exported C++ compiled
   with `-O3 -march=native` (lleaves: LLVM's own) and called directly, rows in the form that they like. scikit-learn has only a
   Python form, and CatBoost's own evaluator is not to be had as a C library from PyPI or Debian, so both are also asked from
@@ -214,8 +215,8 @@ METHOD = """## How it is measured
   ratio; the table shows the median and its 95 % interval (bootstrap, 2,000 draws). We say "faster" only where the interval lies
   above 1; **bold** is where we are slower. One row: 2,048 different rows in turn, fewer a block where a library is slow. A median and the
   slowest in a hundred by the clock are of single calls, taking the time itself included.
-- **Load** is from the file to ready, in a fresh process, library included, median of five (Python: one start, imports included
-  where the library imports when it loads a model). **Memory** is how much the process then grew after 2,048 rows. **Bytes** is what a
+- **Load** is from the file to ready, in a fresh process, library included, median of five (Python: one start, with
+  what the library imports when it loads a model). **Memory** is how much the process then grew after 2,048 rows (Python: by loading). **Bytes** is what a
   device needs beside the library: the model file, or the compiled object, stripped. For XGBoost that is UBJSON; the target of a
   tenth is held against its JSON.
 """
@@ -242,11 +243,12 @@ def main():
     models = [(model, result["ours"], [Peer(*both) for both in zip(model["peers"], result["peers"], strict=True)])
               for model, result in zip(plan["models"], out["models"], strict=True)]
     processor, cores, load, system = machine()
+    compiler = subprocess.run(["g++", "-dumpfullversion"], capture_output=True, text=True, check=False).stdout.strip()
     versions = sorted({f"{peer.title.split(' (')[0]} {peer.version}" for _, _, peers in models for peer in peers})
     base = os.path.splitext(page)[0]
     name = os.path.basename(base)
     lines = ["# How long the engine takes, beside its peers", "", "<!-- written by script/bench engine: edit bench/engine/page.py -->", "",
-             f"`script/bench engine`, {datetime.date.today():%d %B %Y}, one core of {cores} of {processor}, {system}, g++ 12, release preset. "
+             f"`script/bench engine`, {datetime.date.today():%d %B %Y}, one core of {cores} of {processor}, {system}, g++ {compiler}, release preset. "
              f"Load average at the end {load} (the bench itself adds about 1). Taking the time costs {number(out['clock_us'])} µs a call.",
              "", f"Versions: {'; '.join(versions)}.", "", "## Targets", "",
              *head("model", "what", "target", "measured [95 % interval]", "verdict")]
@@ -254,6 +256,9 @@ def main():
         lines += [row(model["name"], *line) for line in targets(model, peers)]
     lines += ["", "## Where we are slower", "", *losses(models), "", f"![One row]({name}-one-row.svg)", "", f"![Batches]({name}-batch.svg)", "",
               "Microseconds a row, logarithmic.", ""]
+    if plan["missing"]:
+        lines += ["Not measured, because who trains it is not available here:", "",
+                  *[f"- {model['title']}: {model['why'].removeprefix('not available here: ')}" for model in plan["missing"]], ""]
     for model, ours, peers in models:
         lines += [f"## {model['title']}", "", f"`{model['name']}`: {shape_of(model)}", "", *table(model, ours, peers), ""]
         took = [f"{peer.title.split(' (')[0]} {peer.compiled_s:.0f} s" for peer in peers if peer.compiled_s]

@@ -289,6 +289,7 @@ class Maker:
 TITLES = {"xgboost": "XGBoost (C API)", "lightgbm": "LightGBM (C API)", "onnx": "ONNX Runtime (C API)",
           "tl2cgen": "Treelite + TL2cgen (compiled C)", "lleaves": "lleaves (compiled)", "catboost": "CatBoost (exported C++, compiled)",
           "python": "scikit-learn (Python)"}
+TRAINED_WITH = {"tree": ("sklearn", "skl2onnx"), "forest": ("sklearn", "skl2onnx")}  # others: the library of that name
 COMPILED = ("tl2cgen", "lleaves", "catboost")
 # The first is who trained it.
 PEERS = {"xgboost": ("xgboost", "onnx", "tl2cgen"), "lightgbm": ("lightgbm", "onnx", "tl2cgen", "lleaves"),
@@ -349,13 +350,19 @@ def main():
     parser.add_argument("--only", help="names of models, with commas between")
     told = parser.parse_args()
     os.makedirs(told.folder, exist_ok=True)
-    entries = SMOKE if told.smoke else FULL
-    if told.only:
-        entries = [entry for entry in entries if entry[0] in told.only.split(",")]
+    entries = [entry for entry in (SMOKE if told.smoke else FULL) if not told.only or entry[0] in told.only.split(",")]
+    missing = []
+    for entry in list(entries):
+        try:
+            for name in TRAINED_WITH.get(entry[2], (entry[2],)):
+                library(name)
+        except Absent as absent:
+            missing.append({"title": entry[1], "why": str(absent)})
+            entries.remove(entry)
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         # The largest first: who compiles those takes longest.
         begun = [make(told.folder, told.waybill, entry, told.smoke, pool) for entry in reversed(entries)]
-        plan = {"smoke": told.smoke, "models": [collect(*one) for one in reversed(begun)]}
+        plan = {"smoke": told.smoke, "missing": missing, "models": [collect(*one) for one in reversed(begun)]}
     with open(os.path.join(told.folder, "plan.json"), "w", encoding="utf-8") as file:
         json.dump(plan, file, indent=1)
 
