@@ -206,7 +206,8 @@ METHOD = """## How it is measured
 - **One process, one core.** The libraries are loaded into one program (`bench/engine/engine_peers.cpp`), pinned to a core, one thread
   each, and asked through their C functions: XGBoost in place from dense rows, with a proxy matrix kept between calls; LightGBM by its fast call for single rows; ONNX Runtime
   with tensors over our memory and the graph cut after its trees; TL2cgen's C, lleaves' object code and CatBoost's exported C++ compiled
-  with `-O3 -march=native` (lleaves: LLVM's own) and called directly, rows in the form that they like. scikit-learn has only a
+  with `-O3 -march=native` (lleaves: LLVM's own, up to 100 trees in one block, beyond that in its
+  default ones, which compile in minutes and not in tens of them) and called directly, rows in the form that they like. scikit-learn has only a
   Python form, and CatBoost's own evaluator is not to be had as a C library from PyPI or Debian, so both are also asked from
   Python: a process of its own on the same core that times its own calls, **Python's overhead included**.
 - **Margins first.** All margins of all rows, in one call, and of 1,024 rows one by one, are compared with ours. "Same bits" means every
