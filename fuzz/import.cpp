@@ -7,7 +7,9 @@
 using namespace wb;
 
 WB_FUZZ_TARGET(import) {
-  const auto model = imports::import_model(bytes);
+  imports::Options options;
+  options.covers = bytes.size() % 2 == 0;
+  const auto model = imports::import_model(bytes, options);
   if (!model.ok()) {
     WB_HOLDS(!model.error().text.empty(), "an error that says nothing");
     return;

@@ -48,6 +48,44 @@ void compare_predictors(const PlainModel& plain, const Model& model, uint64_t se
     WB_HOLDS(std::isnan(answer) || (answer >= 0 && answer <= 1), "a probability outside [0, 1]");
 }
 
+// How large a sum of leaves can be.
+double scale_of(const PlainModel& model) {
+  double scale = 0;
+  for (const double base : model.base_margins) scale += std::fabs(base);
+  for (const double offset : model.sum.offsets) scale += std::fabs(offset);
+  for (const Tree& tree : model.trees) {
+    double largest = 0;
+    for (const TreeNode& node : tree.nodes)
+      if (node.left < 0) largest = std::max(largest, std::fabs(node.value));
+    for (const double value : tree.vectors) largest = std::max(largest, std::fabs(value));
+    scale += largest;
+  }
+  return scale;
+}
+
+// Contributions add up to the margin, whatever the covers say.
+void explain_rows(const PlainModel& plain, std::string_view package, uint64_t seed) {
+  const auto explainer = Explainer::load(package);
+  if (!explainer.ok()) return;
+  constexpr size_t kRows = 3;
+  wb::Prng prng(seed);
+  const size_t features = plain.features.size();
+  const size_t outputs = plain.outputs_count();
+  const std::vector<double> rows = testing::nasty_wide_rows(prng, plain, kRows);
+  std::vector<double> contributions(kRows * outputs * (features + 1));
+  explainer->explain(rows, kRows, contributions);
+  const double scale = scale_of(plain);
+  if (plain.linear || plain.sum.divisor || plain.sum.factor || scale > 1e30) return;
+  for (size_t row = 0; row < kRows; ++row) {
+    const auto margins = reference_margins(plain, std::span<const double>(rows).subspan(row * features, features));
+    for (size_t output = 0; output < outputs; ++output) {
+      double sum = 0;
+      for (size_t i = 0; i <= features; ++i) sum += contributions[(row * outputs + output) * (features + 1) + i];
+      WB_HOLDS(std::fabs(sum - margins[output]) <= 1e-3 * scale + 1e-30, "contributions do not add up to the margin");
+    }
+  }
+}
+
 }  // namespace
 
 WB_FUZZ_TARGET(model) {
@@ -62,6 +100,7 @@ WB_FUZZ_TARGET(model) {
   WB_HOLDS(*again == package, "a second encoding of the same model");
   (void)model->verify_self_test();
   compare_predictors(*plain, *model, wb::crc32c(bytes));
+  explain_rows(*plain, package, wb::crc32c(bytes));
 }
 
 WB_FUZZ_SEEDS(model) {

@@ -3,7 +3,7 @@
 //
 // The promise is exactness: margins are the same bits as those of the library that trained the model, on every row and
 // every machine. model.h says how libraries differ, reference.h is the slow obvious twin that follows it, ranked.h and
-// forest.h are the fast way to the same bits.
+// forest.h are the fast way to the same bits. explain.h says why: contributions of features to a margin.
 //
 // Model is immutable after load(): any number of threads may predict at once. Nothing here allocates while predicting,
 // unless the model prepares its rows (steps) or has leaves that are lines.
@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "engine/explain.h"
 #include "engine/forest.h"
 #include "engine/model.h"
 

@@ -257,6 +257,11 @@ bool computes_f64(const Description& model);
 size_t columns_count(const Description& model);
 // Whether the trees say how much training weight reached their leaves.
 inline bool has_covers(const Description& model) { return !model.trees.empty() && !model.trees[0].covers.empty(); }
+// What explanations need and nothing else does: covers and a linear model's means.
+inline void drop_covers(Description& model) {
+  for (Tree& tree : model.trees) tree.covers = {};
+  if (model.linear) model.linear->means = {};
+}
 // Of one tree's leaves, in any order: ok, or what is wrong.
 Status check_covers(std::span<const double> covers);
 // Ok, or kInvalid with what is wrong and where ("tree 3: node 7: splits on column 9 of 4").

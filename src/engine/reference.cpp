@@ -24,15 +24,7 @@ bool in_set(const Description& model, const TreeNode& node, double x) {
   const bool negative = model.category == Category::kTruncated ? x <= -1 : x < 0;
   if (std::isnan(x) || negative || x >= static_cast<double>(limits::kCategoryMax) + 1) return false;
   const std::vector<uint32_t>& set = model.sets[static_cast<size_t>(node.set)];
-  return std::find(set.begin(), set.end(), static_cast<uint32_t>(x)) != set.end();
-}
-
-bool goes_left(const Description& model, const TreeNode& node, double value) {
-  double x = model.compare == Compare::kF64LessEqual ? value : static_cast<double>(static_cast<float>(value));
-  if (is_missing(node, x)) return node.default_left;
-  if (std::isnan(x)) x = 0;  // only kNanIsZero comes here with NaN
-  if (node.set >= 0) return in_set(model, node, x);
-  return model.compare == Compare::kF32Less ? x < node.value : x <= node.value;
+  return std::binary_search(set.begin(), set.end(), static_cast<uint32_t>(x));
 }
 
 const TreeNode& leaf_of(const Description& model, const Tree& tree, std::span<const double> columns) {
@@ -158,6 +150,14 @@ std::vector<double> margins_in(const Description& model, std::span<const double>
 }
 
 }  // namespace
+
+bool goes_left(const Description& model, const TreeNode& split, double value) {
+  double x = model.compare == Compare::kF64LessEqual ? value : static_cast<double>(static_cast<float>(value));
+  if (is_missing(split, x)) return split.default_left;
+  if (std::isnan(x)) x = 0;  // only kNanIsZero comes here with NaN
+  if (split.set >= 0) return in_set(model, split, x);
+  return model.compare == Compare::kF32Less ? x < split.value : x <= split.value;
+}
 
 std::vector<double> reference_of_columns(const Description& model, std::span<const double> columns) {
   return model.sum.precision == Precision::kF32 ? margins_in<float>(model, columns)

@@ -13,5 +13,7 @@ std::vector<double> reference_margins(const Description& model, std::span<const 
 std::vector<double> reference_of_columns(const Description& model, std::span<const double> columns);
 // The same for f32[features], with the margins rounded to f32: exact where they are summed in f32.
 std::vector<float> reference_margins(const Description& model, std::span<const float> row);
+// The side that a number takes at a split: what every library's comparison comes to.
+bool goes_left(const Description& model, const TreeNode& split, double value);
 
 }  // namespace wb::engine

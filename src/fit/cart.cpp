@@ -15,6 +15,7 @@ namespace {
 
 constexpr size_t kBinsMax = 255;
 constexpr uint8_t kMissingBin = 255;
+constexpr float kCoverMin = std::numeric_limits<float>::min();  // no leaf is without rows
 
 // Each feature cut into bins: a value x is in the first bin whose cut it does not exceed, or in the last.
 class Bins {
@@ -210,6 +211,8 @@ class Grower {
 
   void leaf(size_t node, const Tally& tally) {
     engine::TreeNode& out = tree_.nodes[node];
+    tree_.covers.resize(std::max(tree_.covers.size(), node + 1));
+    tree_.covers[node] = static_cast<double>(std::max(static_cast<float>(tally.weight()), kCoverMin));
     const double prior = row_weight_ / whole_.weight();
     if (data_.labels.empty()) {
       out.value = static_cast<double>(static_cast<float>(tally.sum(1) / tally.weight()));

@@ -173,6 +173,7 @@ engine::PlainModel linear(const Dataset& data) {
   model.steps.push_back(engine::Impute{columns, scaling.means});
   model.steps.push_back(engine::Scale{engine::Scale::Form::kShiftDivide, columns, scaling.means, scaling.deviations});
   model.linear.emplace();
+  model.linear->means.assign(p, 0);  // of scaled columns
   for (size_t k = 0; k < outputs; ++k) {
     for (size_t i = 0; i < p; ++i) model.linear->weights.push_back(f32(weights[k * (p + 1) + i]));
     model.base_margins[k] = f32(weights[k * (p + 1) + p]);

@@ -75,8 +75,9 @@ struct Feature {
 };
 
 struct Reader {
-  engine::PlainModel out;
-  std::vector<Feature> features;  // by index
+  const Options& options;
+  engine::PlainModel out = {};
+  std::vector<Feature> features = {};  // by index
   size_t outputs = 1;
   size_t nodes_count = 0;
 
@@ -88,7 +89,7 @@ struct Reader {
   Status read_symmetric(const JsonView& tree);
   Status read_free(const JsonView& tree);
   Result<int32_t> read_free_node(const JsonView& node, Tree& tree, size_t depth);
-  Status read_leaf(const JsonView& node, Tree& tree, size_t at);
+  Status read_leaf(const JsonView& node, Tree& tree, size_t at) const;
   Status read_split(const JsonView& split, TreeNode& node) const;
   Status count_nodes(const JsonView& tree, size_t more);
 };
@@ -328,11 +329,24 @@ Status Reader::read_symmetric(const JsonView& tree) {
     if (outputs > 1) node.feature = static_cast<uint32_t>(leaf);
   }
   if (outputs > 1) made.vectors.assign(values.begin(), values.end());
+  if (options.covers && tree.has("leaf_weights")) {
+    WB_TRY(const JsonView weights_field, tree.field("leaf_weights"));
+    WB_TRY(const std::span<const double> weights, weights_field.numbers());
+    if (weights.size() != leaves)
+      return weights_field.fault(std::to_string(weights.size()), " weights of ", std::to_string(leaves), " leaves");
+    made.covers.assign(leaves - 1, 0);
+    made.covers.insert(made.covers.end(), weights.begin(), weights.end());
+  }
   out.trees.push_back(std::move(made));
   return ok_status();
 }
 
-Status Reader::read_leaf(const JsonView& node, Tree& tree, size_t at) {
+Status Reader::read_leaf(const JsonView& node, Tree& tree, size_t at) const {
+  if (options.covers && node.has("weight")) {
+    WB_TRY(const JsonView weight, node.field("weight"));
+    tree.covers.resize(at + 1, 0);
+    WB_TRY(tree.covers[at], weight.number());
+  }
   WB_TRY(const JsonView value_field, node.field("value"));
   if (outputs == 1) {
     WB_TRY(tree.nodes[at].value, value_field.number());
@@ -389,10 +403,10 @@ Status read_trees(const JsonView& root, Reader& reader) {
 
 }  // namespace
 
-Result<engine::PlainModel> read_catboost(std::string_view bytes, const Options& /*options*/) {
+Result<engine::PlainModel> read_catboost(std::string_view bytes, const Options& options) {
   WB_TRY(const Json json, parse_json(bytes, Decimals::kF64));
   const JsonView root(json);
-  Reader reader;
+  Reader reader{options};
   reader.out.notes.emplace_back("library", "catboost");
   reader.out.compare = engine::Compare::kF32LessEqual;
   WB_TRY(const JsonView features, root.field("features_info"));

@@ -90,6 +90,24 @@ Status set_labels(const Options& options, engine::Description& model) {
   return ok_status();
 }
 
+// One leaf alone needs no cover, so some libraries write 0 there or nothing.
+Status settle_covers(engine::Description& model) {
+  WB_CHECK(engine::Explainer::serves(model));
+  if (model.linear && model.linear->means.empty())
+    return fail(Code::kUnsupported, "the file does not hold the means of the columns, against which a linear model is ",
+                "explained; import it without covers");
+  for (size_t i = 0; i < model.trees.size(); ++i) {
+    engine::Tree& tree = model.trees[i];
+    if (tree.nodes.size() == 1) tree.covers.assign(1, 1);
+    if (tree.covers.empty())
+      return fail(
+          Code::kUnsupported, "tree ", std::to_string(i),
+          ": the file does not hold how many rows reached each leaf, of which contributions are made; import it ",
+          "without covers");
+  }
+  return ok_status();
+}
+
 }  // namespace
 
 Result<engine::PlainModel> import_model(std::string_view bytes, const Options& options) {
@@ -102,6 +120,8 @@ Result<engine::PlainModel> import_model(std::string_view bytes, const Options& o
   auto imported = reader->read(bytes, options);
   if (!imported.ok()) return imported.error().within(reader->what);
   WB_CHECK(set_labels(options, *imported));
+  const Status covered = options.covers ? settle_covers(*imported) : ok_status();
+  if (!covered.ok()) return covered.error().within(reader->what);
   const Status sound = engine::check_description(*imported);
   if (!sound.ok()) return sound.error().within(reader->what);
   imported->missing_allowed = true;  // the libraries answer such rows, so nobody refuses them

@@ -37,6 +37,8 @@ struct Options {
   std::vector<std::string> labels = {};  // of the classes, in their order; none: "0", "1", …
   // LightGBM with pandas categories: rows hold the codes that pandas gave the categories, not the categories.
   bool category_codes = false;
+  // How much training weight reached each leaf comes along, for engine/explain.h; kUnsupported if the file has none.
+  bool covers = false;
 };
 
 // The description, and notes for people: "library", "objective", what was left out or folded. No sketches, scores or

@@ -300,6 +300,14 @@ Status read_lines(const Block& block, engine::Tree& tree, engine::Description& m
   return ok_status();
 }
 
+Status read_covers(const Block& block, size_t splits, engine::Tree& tree) {
+  if (!block.has("leaf_count") || splits == 0) return ok_status();
+  WB_TRY(const auto counts, block.numbers<double>("leaf_count", splits + 1));
+  tree.covers.assign(splits, 0);
+  tree.covers.insert(tree.covers.end(), counts.begin(), counts.end());
+  return ok_status();
+}
+
 Result<engine::Tree> read_tree(const Block& block, engine::Description& model) {
   WB_TRY(const uint64_t leaves, block.count("num_leaves", engine::limits::kTreeNodesMax));
   if (leaves == 0) return block.fault("num_leaves", "is 0");
@@ -339,7 +347,7 @@ Result<engine::Tree> read_tree(const Block& block, engine::Description& model) {
   return tree;
 }
 
-Status read_trees(const File& file, engine::PlainModel& out) {
+Status read_trees(const File& file, const Options& options, engine::PlainModel& out) {
   engine::Description& model = out;
   const size_t outputs = model.outputs_count();
   if (file.trees.size() % outputs != 0)
@@ -349,6 +357,7 @@ Status read_trees(const File& file, engine::PlainModel& out) {
     auto tree = read_tree(file.trees[i], model);
     if (!tree.ok()) return tree.error().within("tree " + std::to_string(i));
     tree->output = static_cast<uint32_t>(i % outputs);
+    if (options.covers) WB_CHECK(read_covers(file.trees[i], tree->nodes.size() / 2, *tree));
     model.trees.push_back(std::move(*tree));
   }
   if (!file.header.has("average_output") || file.trees.empty()) return ok_status();
@@ -409,7 +418,7 @@ Result<engine::PlainModel> read_lightgbm(std::string_view bytes, const Options& 
   model.compare = engine::Compare::kF64LessEqual;
   model.category = engine::Category::kTruncated;
   model.sum.precision = engine::Precision::kF64;
-  WB_CHECK(read_trees(file, out));
+  WB_CHECK(read_trees(file, options, out));
   WB_CHECK(map_categories(file, options, out));
   return out;
 }

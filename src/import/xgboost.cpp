@@ -354,7 +354,7 @@ Result<size_t> kept_trees(const Source& source, const Options& options, size_t c
 // gblinear: for each feature its weights for all outputs, then the biases. XGBoost starts from bias + base score (of
 // several, which 3.1 and later write, the first for all outputs), adds feature after feature in f32, and passes over
 // missing values.
-Status read_weights(const Source& source, engine::PlainModel& out) {
+Status read_weights(const Source& source, const Options& options, engine::PlainModel& out) {
   WB_TRY(const JsonView field, source.trees.field("weights"));
   WB_TRY(const auto numbers, field.numbers());
   const size_t outputs = source.outputs();
@@ -364,6 +364,7 @@ Status read_weights(const Source& source, engine::PlainModel& out) {
   const auto base = static_cast<float>(out.base_margins[0]);
   engine::Linear& linear = out.linear.emplace();
   linear.skips_missing = true;
+  if (options.covers) linear.means.assign(source.features, 0);  // pred_contribs compares with a row of zeros
   for (size_t output = 0; output < outputs; ++output) {
     for (size_t feature = 0; feature < source.features; ++feature)
       linear.weights.push_back(numbers[feature * outputs + output]);
@@ -388,6 +389,10 @@ Status read_trees(const Source& source, const Options& options, engine::PlainMod
     WB_TRY(engine::Tree tree, read_tree(items[i], source.outputs(), out));
     if (!is_index(groups[i])) return groups_field.fault("item ", std::to_string(i), " is no output");
     tree.output = static_cast<uint32_t>(groups[i]);
+    if (options.covers && items[i].has("sum_hessian")) {
+      WB_TRY(const auto covers, numbers_of(items[i], "sum_hessian", tree.nodes.size()));
+      tree.covers.assign(covers.begin(), covers.end());
+    }
     if (!source.drop_weights.empty()) {
       if (!tree.vectors.empty()) return items[i].unsupported("dart with a vector in each leaf is not carried");
       fold_weight(tree, source.drop_weights[i]);
@@ -426,7 +431,7 @@ Result<engine::PlainModel> read_learner(const Json& json, const Options& options
   model.compare = engine::Compare::kF32Less;
   model.category = engine::Category::kNonNegative;
   model.sum.precision = engine::Precision::kF32;
-  WB_CHECK(source.linear ? read_weights(source, out) : read_trees(source, options, out));
+  WB_CHECK(source.linear ? read_weights(source, options, out) : read_trees(source, options, out));
   return out;
 }
 

@@ -106,6 +106,27 @@ class Catboost(interop.Case):
             with self.subTest(depth=depth):
                 self.check(self.train(x, y, rounds=rounds, depth=depth))
 
+    def check_contributions(self, booster, own=True):
+        edges = [f["borders"] for f in self.save(booster)["features_info"]["float_features"]]
+        rows = interop.nasty_rows(self.rng, edges, 200, np.float32)
+        if own:
+            theirs = booster.get_feature_importance(catboost.Pool(rows), type="ShapValues", shap_calc_type="Regular")
+            self.assert_contributions("m.json", rows, theirs)
+        self.assert_adds_up("m.json", rows, booster.predict(rows, prediction_type="RawFormulaVal"))
+
+    def test_contributions(self):
+        x, y = self.data()
+        for params in ({}, {"depth": 9, "rounds": 5}, {"nan_mode": "Max"}):
+            with self.subTest(params=params):
+                self.check_contributions(self.train(x, y, **params))
+        self.check_contributions(self.train(x, y > 0, "Logloss"))
+        self.check_contributions(self.train(x, np.digitize(y, [-4, 0, 4]), "MultiClass"))
+        booster = self.train(x, y, rounds=10)
+        booster.set_scale_and_bias(0.3, 0.7)
+        self.check_contributions(booster, own=False)  # CatBoost refuses
+        for policy in ("Depthwise", "Lossguide"):  # CatBoost's do not add up to its own prediction
+            self.check_contributions(self.train(x, y, grow_policy=policy), own=False)
+
     def test_what_is_refused(self):
         x, y = self.data(missing=False)
 

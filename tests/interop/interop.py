@@ -4,6 +4,7 @@ and `waybill predict`, and its margins must be the library's, bit for bit.
 Rows are chosen to hurt (nasty_rows): values exactly on a threshold of the model and one number beside it, both zeros,
 denormals, infinities, missing values everywhere. A row with all values missing takes the default side of every node.
 """
+import csv
 import json
 import os
 import subprocess
@@ -116,6 +117,27 @@ class Case(unittest.TestCase):
         away = ulps(ours, theirs)
         at = np.unravel_index(np.argmax(away), away.shape)
         self.assertLessEqual(away[at], ulps_max, f"{ours[at]} instead of {theirs[at]}")
+
+    def contributions(self, model, rows):
+        """f64[rows, outputs, features + 1]"""
+        names = self.show(model)["features"]
+        data = self.write_csv("rows.csv", names, rows)
+        lines = list(csv.reader(self.waybill("predict", model, "--data", data, "--explain").splitlines()))
+        named = lines[0][0] == "output"
+        self.assertEqual(lines[0][named:], names + ["bias"])
+        numbers = np.asarray([[float(x) for x in line[named:]] for line in lines[1:]])
+        return numbers.reshape(len(rows), -1, len(names) + 1)
+
+    def assert_contributions(self, file, rows, theirs):
+        """Within a part of the largest of all contributions."""
+        ours = self.contributions(self.import_file(file, "--explain"), rows)
+        theirs = np.asarray(theirs).reshape(ours.shape)
+        self.assertLessEqual(np.abs(ours - theirs).max() / np.abs(theirs).max(), 1e-6)
+
+    def assert_adds_up(self, file, rows, margins):
+        """Where the library's own contributions are none to be equal to."""
+        ours = self.contributions(self.import_file(file, "--explain"), rows)
+        np.testing.assert_allclose(ours.sum(axis=2), np.asarray(margins).reshape(len(rows), -1), rtol=0, atol=1e-9)
 
 
 def main():

@@ -149,6 +149,28 @@ class Lightgbm(interop.Case):
         self.assertIn("num_leaves=1\n", booster.model_to_string())
         self.check(booster)
 
+    def check_contributions(self, booster, categories=None, rounds=1):
+        rows = interop.nasty_rows(self.rng, thresholds_of(booster, 5), 200, np.float64, categories)
+        booster.save_model(self.path("m.txt"))
+        theirs = lgb.Booster(model_file=self.path("m.txt")).predict(rows, pred_contrib=True)
+        self.assert_contributions("m.txt", rows, theirs / rounds)
+
+    def test_contributions(self):
+        x, y = self.data()
+        for params in ({}, {"zero_as_missing": True}, {"use_missing": False}, {"num_leaves": 90, "min_data_in_leaf": 1}):
+            with self.subTest(params=params):
+                self.check_contributions(self.train(x, y, 20, {"objective": "regression", **params}))
+        self.check_contributions(self.train(x, (y > 0).astype(int), params={"objective": "binary", "sigmoid": 0.7}))
+        self.check_contributions(self.train(x, np.digitize(y, [-4, 0, 4]), params={"objective": "multiclass", "num_class": 4}))
+        self.check_contributions(self.train(x, y, 5, {"objective": "regression", "min_gain_to_split": 1e9}))
+        forest = {"boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.7, "objective": "regression"}
+        self.check_contributions(self.train(x, y, 7, forest), rounds=7)
+        counts = [3, 70, 0, 9, 0]
+        x = np.stack([self.rng.integers(0, n, 900) if n else np.round(self.rng.normal(size=900), 2) for n in counts], 1)
+        y = (x[:, 0] == 1) * 2.0 + np.isin(x[:, 1], [3, 7, 8, 30, 66]) * 3 + x[:, 2] + (x[:, 3] > 4)
+        booster = self.train(x.astype(float), y, 20, {"objective": "regression"}, categorical_feature=[0, 1, 3])
+        self.check_contributions(booster, counts)
+
     def test_recorded_rows(self):
         x, y = self.data(60)
         booster = self.train(x, (y > 0).astype(int), params={"objective": "binary"})

@@ -84,6 +84,33 @@ TEST_F(ModelCli, SaysWhatIsWrongWithTheRecords) {
   EXPECT_EQ(import_file("x.json", {"--expect", path("two.csv")}).code, kUsage);
 }
 
+TEST_F(ModelCli, SaysWhatEachFeatureAdds) {
+  // x0 < 0.5 or missing: -0.5, else 2 or 1 by x1; of 8 rows 4, 1 and 3 reached the leaves.
+  write("x.json", imports::testing::with(imports::testing::xgboost_json(), R"("split_type")",
+                                         R"("sum_hessian":[8,4,4,3,1],"split_type")"));
+  write("rows.csv", "f0,f1\n0.25,1\n0.75,\n");
+  const auto ask = [&](std::vector<std::string> how) {
+    std::vector<std::string> arguments{"predict", path("m.wbm"), "--data", path("rows.csv")};
+    arguments.insert(arguments.end(), how.begin(), how.end());
+    return run(arguments);
+  };
+  ASSERT_EQ(import_file("x.json").code, 0);
+  EXPECT_NE(ask({"--explain"}).message.find("import or fit the model again with --explain"), std::string::npos);
+  ASSERT_EQ(import_file("x.json", {"--explain"}).code, 0);
+  EXPECT_EQ(nlohmann::json::parse(run({"model", "show", path("m.wbm"), "--output", "json"}).out).at("explains"), true);
+  // Known x0 alone: -0.5, then 1.25; x1 alone: (-0.5 + 2) / 2, then (-0.5 + 1) / 2; nothing: 0.375; both: -0.5, then 1.
+  EXPECT_EQ(ask({"--explain"}).out, "f0,f1,bias\n-1.0625,0.1875,0.625\n0.8125,-0.1875,0.625\n");
+  EXPECT_EQ(ask({"--explain", "--of", "0"}).out, ask({"--explain"}).out);
+  EXPECT_EQ(ask({"--explain", "--of", "1"}).code, kUsage);
+  EXPECT_EQ(ask({"--of", "0"}).code, kUsage);
+  EXPECT_EQ(ask({"--path"}).out, "f0 < 0.5\nf0 >= 0.5 and f1 is missing\n");
+  ASSERT_EQ(import_file("l.txt").code, 0);
+  write("rows.csv", "c,x0\n33,1.6\n");
+  EXPECT_NE(ask({"--path"}).message.find("has 2 trees"), std::string::npos);
+  EXPECT_NE(import_file("l.txt", {"--explain"}).message.find("tree 0: the file does not hold how many rows"),
+            std::string::npos);
+}
+
 TEST_F(ModelCli, BadFilesAndRowsAreNamed) {
   write("no.txt", "hello");
   EXPECT_NE(import_file("no.txt").message.find("no.txt: this is no model of a known format"), std::string::npos);

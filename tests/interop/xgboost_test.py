@@ -14,7 +14,7 @@ def thresholds_of(booster, features):
     """The numbers that the trees compare with, and the leaves: one list a feature."""
     model = json.loads(bytes(booster.save_raw("json")))["learner"]["gradient_booster"]
     edges = [[] for _ in range(features)]
-    for tree in model.get("gbtree", model)["model"]["trees"]:
+    for tree in model.get("gbtree", model)["model"].get("trees", []):
         for left, feature, edge, kind in zip(tree["left_children"], tree["split_indices"], tree["split_conditions"],
                                              tree["split_type"]):
             if left != -1 and kind == 0:
@@ -165,6 +165,29 @@ class Xgboost(interop.Case):
         booster = self.train(x, y, matrix=xgb.DMatrix(x, y, feature_names=["a b", "ü", "c", "d,e", "f0"]))
         booster.save_model(self.path("m.json"))
         self.assertEqual(self.show(self.import_file("m.json"))["features"], ["a b", "ü", "c", "d,e", "f0"])
+
+    def check_contributions(self, booster, categories=None):
+        rows = interop.nasty_rows(self.rng, thresholds_of(booster, 5), 200, np.float32, categories, infinite=False)
+        types = ["c" if n else "q" for n in categories] if categories else None
+        matrix = xgb.DMatrix(rows, feature_types=types, enable_categorical=bool(categories))
+        booster.save_model(self.path("m.ubj"))
+        self.assert_contributions("m.ubj", rows, booster.predict(matrix, pred_contribs=True))
+
+    def test_contributions(self):
+        x, y = self.data()
+        target = np.digitize(y, [-4, 0, 4])
+        self.check_contributions(self.train(x, y))
+        self.check_contributions(self.train(x, y, 40, {"max_depth": 12}))
+        self.check_contributions(self.train(x, (y > 0).astype(int), params={"objective": "binary:logistic"}))
+        self.check_contributions(self.train(x, target, params={"objective": "multi:softprob", "num_class": 4}))
+        self.check_contributions(self.train(x, y, 12, {"booster": "dart", "rate_drop": 0.4, "one_drop": 1}))
+        self.check_contributions(self.train(x, y, 3, {"gamma": 1e9}))
+        self.check_contributions(self.train(x, y, params={"booster": "gblinear"}))
+        counts = [3, 40, 0, 9, 0]
+        x = np.stack([self.rng.integers(0, n, 600) if n else np.round(self.rng.normal(size=600), 2) for n in counts], 1)
+        y = (x[:, 0] == 1) * 2.0 + np.isin(x[:, 1], [3, 7, 8, 30]) * 3 + x[:, 2] + (x[:, 3] > 4)
+        matrix = xgb.DMatrix(x, y, feature_types=["c" if n else "q" for n in counts], enable_categorical=True)
+        self.check_contributions(self.train(x, y, matrix=matrix, params={"tree_method": "hist"}), categories=counts)
 
     def test_what_is_refused(self):
         x, y = self.data(missing=False)

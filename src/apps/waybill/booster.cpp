@@ -115,6 +115,7 @@ Result<engine::PlainModel> Booster::trees() const {
   imports::Options options;
   options.format = imports::Format::kXgboostUbjson;
   options.best_only = false;  // margins() counts every tree
+  options.covers = true;
   return imports::import_model(std::string_view(bytes, length), options);
 }
 

@@ -39,7 +39,8 @@ size_t require_equal_margins(const Booster& booster, const engine::Model& model,
 
 // What the package carries beside the trees. The self-test's margins are XGBoost's own if it trained.
 engine::PlainModel completed(engine::PlainModel plain, const Booster* booster, const Dataset& train,
-                             const std::vector<engine::FeatureSketch>& sketches) {
+                             const std::vector<engine::FeatureSketch>& sketches, bool explains) {
+  if (!explains) engine::drop_covers(plain);
   plain.missing_allowed = train.has_missing;
   plain.sketches = sketches;
   const std::vector<float> rows = fit::self_test_rows(train);
@@ -89,7 +90,7 @@ FitReport run_fit(const FitOptions& options) {
   report.options = &options;
   if (!options.only) {
     const Complete complete = [&](engine::PlainModel plain) {
-      return fit::loaded(completed(std::move(plain), nullptr, learnt_from, sketches));
+      return fit::loaded(completed(std::move(plain), nullptr, learnt_from, sketches, options.explain));
     };
     report.comparison = or_exit(compare(learnt_from, options.compare, options.train, complete));
   }
@@ -108,7 +109,7 @@ FitReport run_fit(const FitOptions& options) {
     report.train_seconds = seconds_since(start);
   }
   const Booster* booster = trained.booster ? &*trained.booster : nullptr;
-  engine::PlainModel plain = completed(std::move(trained.plain), booster, learnt_from, sketches);
+  engine::PlainModel plain = completed(std::move(trained.plain), booster, learnt_from, sketches, options.explain);
   plain.notes = notes_of(report.candidate, learnt_from, options);
   plain.reference_scores = fit::reference_scores(or_exit(fit::loaded(plain)), held_out);
   const engine::Model model = or_exit(fit::loaded(plain));
@@ -212,6 +213,8 @@ void add_fit(CLI::App& app) {
       ->delimiter(',');
   add_candidate_options(*command, *options);
   add_compare_options(*command, *options);
+  command->add_flag("--explain", options->explain,
+                    "keep what `waybill predict --explain` needs: how many rows reached each leaf");
   command->add_option("--holdout", options->holdout, "share of rows kept back to judge the model")
       ->check(CLI::Range(0.01, 0.9))
       ->capture_default_str();

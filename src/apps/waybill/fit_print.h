@@ -30,6 +30,7 @@ struct FitOptions {
   CompareOptions compare = {};
   std::optional<fit::Candidate> only = {};  // what those above ask for; nullopt: compare
   double holdout = 0.2;
+  bool explain = false;
 };
 
 struct FitReport {

@@ -25,6 +25,7 @@ struct ImportOptions {
   std::string trees = "best";
   std::vector<std::string> labels;
   bool category_codes = false;
+  bool explain = false;
   std::string rows;
   std::string expect;
   std::string expect_answers;
@@ -195,6 +196,7 @@ Json describe(const std::string& path, const engine::Model& model) {
   json["sums"] = model.sums_f64() ? "f64" : "f32";
   json["outputs"] = model.outputs_count();
   json["steps"] = plain.steps.size();
+  json["explains"] = engine::Explainer::load(model.bytes()).ok();
   json["calibrated"] = plain.calibration.has_value();
   json["missing_allowed"] = model.missing_allowed();
   json["self_test_rows"] = plain.self_test.rows.size() / model.features_count();
@@ -225,6 +227,7 @@ void print_model(const Json& json) {
                                          {"compares", "/compares"},
                                          {"sums", "/sums"},
                                          {"outputs", "/outputs"},
+                                         {"explains", "/explains"},
                                          {"self-test", "/self_test_rows"},
                                          {"features", "/features"},
                                          {"labels", "/labels"}};
@@ -244,6 +247,7 @@ void import_file(const ImportOptions& options) {
   how.best_only = options.trees == "best";
   how.labels = options.labels;
   how.category_codes = options.category_codes;
+  how.covers = options.explain;
   const std::string bytes = or_exit(read_file(options.file, imports::limits::kFileBytesMax));
   auto imported = imports::import_model(bytes, how);
   if (!imported.ok()) throw Exit{kFailed, options.file + ": " + imported.error().text};
@@ -283,6 +287,8 @@ void add_model_import(CLI::App& model) {
   command->add_option("--labels", options->labels, "names of the classes, in their order")->delimiter(',');
   command->add_flag("--category-codes", options->category_codes,
                     "LightGBM with pandas categories: rows will hold the codes, not the categories");
+  command->add_flag("--explain", options->explain,
+                    "keep what `waybill predict --explain` needs: how many rows reached each leaf");
   command->add_option("--rows", options->rows, "CSV file of recorded rows, columns by name");
   command->add_option("--expect", options->expect, "CSV file: the library's margins on those rows, to be equal");
   command->add_option("--expect-answers", options->expect_answers,
