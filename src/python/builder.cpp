@@ -68,7 +68,7 @@ class Builder {
     model_.steps.emplace_back(engine::OneHot{column, std::move(categories)});
   }
 
-  // Arrays of one number a node; left < 0 is a leaf. `covers` may be empty: then nothing can be explained. `values`:
+  // Arrays of one number a node; left < 0 is a leaf. `values`:
   // f64[nodes, 1], what a leaf adds to `output`, or f64[nodes, outputs], what it adds to each.
   void tree(uint32_t output, const List<int64_t>& left, const List<int64_t>& right, const List<int64_t>& feature,
             const List<double>& threshold, const List<uint8_t>& default_left, const List<double>& covers,
@@ -80,6 +80,8 @@ class Builder {
     model_.linear->weights.assign(weights.data(), weights.data() + weights.size());
   }
 
+  // Before the first tree: whether what explanations need comes along.
+  void keep_covers(bool keeps) { keeps_covers_ = keeps; }
   void divide(double divisor) { model_.sum.divisor = divisor; }
   void set_slope(double slope) { model_.slope = slope; }
   void allow_missing(bool allowed) { model_.missing_allowed = allowed; }
@@ -88,6 +90,7 @@ class Builder {
 
  private:
   engine::PlainModel model_;
+  bool keeps_covers_ = false;
 };
 
 void Builder::tree(uint32_t output, const List<int64_t>& left, const List<int64_t>& right, const List<int64_t>& feature,
@@ -103,7 +106,7 @@ void Builder::tree(uint32_t output, const List<int64_t>& left, const List<int64_
     throw std::invalid_argument("leaves do not have the outputs' width");
   engine::Tree tree;
   tree.output = output;
-  tree.covers.assign(covers.data(), covers.data() + covers.size());
+  if (keeps_covers_) tree.covers.assign(covers.data(), covers.data() + n);
   for (size_t i = 0; i < n; ++i) {
     engine::TreeNode node;
     const std::span<const double> value(values.data() + i * width, width);
@@ -139,6 +142,7 @@ void bind_builder(nb::module_& module) {
       .def("tree", &Builder::tree, "output"_a, "left"_a, "right"_a, "feature"_a, "threshold"_a, "default_left"_a,
            "covers"_a, "values"_a)
       .def("linear", &Builder::linear, "weights"_a)
+      .def("keep_covers", &Builder::keep_covers, "keeps"_a)
       .def("divide", &Builder::divide, "divisor"_a)
       .def("slope", &Builder::set_slope, "slope"_a)
       .def("allow_missing", &Builder::allow_missing, "allowed"_a)

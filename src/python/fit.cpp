@@ -32,7 +32,7 @@ struct Settings {
   double learning_rate = 0.3, holdout = 0.2;
   uint32_t seed = 1;
   int threads = 1;
-  bool balanced = false;
+  bool balanced = false, explain = false;
   std::vector<std::string> allow_id;
 };
 
@@ -125,6 +125,7 @@ Result<Trained> Fitter::boosted(const Candidate& candidate, const Dataset& data)
   imports::Options options;
   options.format = imports::Format::kXgboostUbjson;
   options.best_only = false;  // its margins count every tree
+  options.covers = true;
   WB_TRY(trained.plain, imports::import_model(bytes, options));
   trained.plain.features = data.features;
   trained.plain.labels = data.labels;
@@ -169,8 +170,7 @@ std::vector<float> Fitter::library_margins(const Trained& trained, std::span<con
 
 engine::PlainModel Fitter::completed(const Trained& trained, const Dataset& train) {
   engine::PlainModel plain = trained.plain;
-  for (engine::Tree& tree : plain.trees) tree.covers.clear();  // what nobody asked to have explained costs no byte
-  if (plain.linear) plain.linear->means.clear();
+  if (!settings_.explain) engine::drop_covers(plain);
   plain.missing_allowed = train.has_missing;
   plain.sketches = fit::sketches_of(train);
   const std::vector<float> rows = fit::self_test_rows(train);
@@ -343,6 +343,7 @@ void bind_fit(nb::module_& module) {
       .def_rw("seed", &Settings::seed)
       .def_rw("threads", &Settings::threads)
       .def_rw("balanced", &Settings::balanced)
+      .def_rw("explain", &Settings::explain)
       .def_rw("allow_id", &Settings::allow_id);
   nb::class_<Dataset>(module, "Dataset")
       .def(

@@ -88,6 +88,16 @@ std::optional<std::pair<size_t, size_t>> first_missing(const Rows<Number>& rows)
   return std::pair(index / width, index % width);
 }
 
+// out: f64[rows, outputs · (features + 1)]
+void explain(const engine::Explainer& explainer, const Rows<double>& rows, const Into<double>& out) {
+  const size_t width = explainer.outputs_count() * (explainer.features_count() + 1);
+  const size_t n = rows.shape(0);
+  if (rows.shape(1) != explainer.features_count() || out.shape(0) != n || out.shape(1) != width)
+    throw std::invalid_argument("rows or contributions do not have the model's shape");
+  const nb::gil_scoped_release unlocked;
+  explainer.explain(std::span<const double>(rows.data(), rows.size()), n, std::span<double>(out.data(), out.size()));
+}
+
 Model load(const nb::bytes& bytes) {
   const std::string_view view(static_cast<const char*>(bytes.data()), bytes.size());
   const nb::gil_scoped_release unlocked;
@@ -101,6 +111,7 @@ struct ImportSettings {
   bool best_only = true;
   std::vector<std::string> labels;
   bool category_codes = false;
+  bool explain = false;
 };
 
 Model import_model(const nb::bytes& bytes, const ImportSettings& settings) {
@@ -114,6 +125,7 @@ Model import_model(const nb::bytes& bytes, const ImportSettings& settings) {
   options.best_only = settings.best_only;
   options.labels = settings.labels;
   options.category_codes = settings.category_codes;
+  options.covers = settings.explain;
   const std::string_view view(static_cast<const char*>(bytes.data()), bytes.size());
   const nb::gil_scoped_release unlocked;
   return loaded(or_throw(imports::import_model(view, options)));
@@ -171,16 +183,25 @@ void bind_package(nb::module_& module) {
       .def("margins", &margins<double, float>, "rows"_a.noconvert(), "out"_a.noconvert())
       .def("answers", &answers<float>, "margins"_a.noconvert(), "out"_a.noconvert())
       .def("answers", &answers<double>, "margins"_a.noconvert(), "out"_a.noconvert());
+  nb::class_<engine::Explainer>(module, "Explainer", "What contributions are computed from; loaded beside a package.")
+      .def(
+          "__init__",
+          [](engine::Explainer* explainer, const Model& model) {
+            new (explainer) engine::Explainer(or_throw(engine::Explainer::load(model.bytes())));
+          },
+          "package"_a)
+      .def("explain", &explain, "rows"_a.noconvert(), "out"_a.noconvert());
   module.def("first_missing", &first_missing<float>, "rows"_a.noconvert());
   module.def("first_missing", &first_missing<double>, "rows"_a.noconvert());
   module.def("load", &load, "data"_a);
   module.def(
       "import_model",
       [](const nb::bytes& data, const std::string& format, bool best_only, const std::vector<std::string>& labels,
-         bool category_codes) {
-        return import_model(data, {format, best_only, labels, category_codes});
+         bool category_codes, bool explain) {
+        return import_model(data, {format, best_only, labels, category_codes, explain});
       },
-      "data"_a, "format"_a, "best_only"_a = true, "labels"_a = std::vector<std::string>{}, "category_codes"_a = false);
+      "data"_a, "format"_a, "best_only"_a = true, "labels"_a = std::vector<std::string>{}, "category_codes"_a = false,
+      "explain"_a = false);
 }
 
 }  // namespace wb::python

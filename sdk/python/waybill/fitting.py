@@ -42,12 +42,12 @@ def fit(X: Any, y: Any, *, task: Literal["auto", "classification", "regression"]
         times: Any = None, balanced: bool = False, metric: str | None = None, folds: int = 5, repeats: int | None = None,
         holdout: float = 0.2, seed: int = 1, threads: int = 1, max_bytes: int | None = None,
         candidate: Literal["constant", "linear", "tree", "forest", "boosting"] | None = None, trees: int | None = None,
-        depth: int | None = None, learning_rate: float = 0.3, allow_id: Sequence[str] = ()) -> Fit:
+        depth: int | None = None, learning_rate: float = 0.3, allow_id: Sequence[str] = (), explain: bool = False) -> Fit:
     """`X`: DataFrame or array [rows, features], learnt from in f32, NaN = missing. `y`: [rows]: labels, or values; "auto" takes text and
     few whole numbers for labels. `weights`, `groups` (never parted), `times` (only the past is learnt from): [rows], not both of the
     last two. `candidate` trains that one alone, else all are compared and the smallest within one standard error of the best is taken.
 
-    Boosted trees are trained by the `xgboost` that is installed. docs/guide/fit.md explains the choice; Refused and ValueError say
+    `explain` keeps what Model.explain needs. Boosted trees are trained by the `xgboost` that is installed. docs/guide/fit.md explains the choice; Refused and ValueError say
     what stands against learning from this."""
     names = [str(name) for name in X.columns] if is_frame(X) else [f"f{i}" for i in range(np.asarray(X).shape[-1])]
     rows = rows_of(X, names)
@@ -73,7 +73,7 @@ def fit(X: Any, y: Any, *, task: Literal["auto", "classification", "regression"]
     settings.seed, settings.threads, settings.balanced = seed, threads, balanced
     settings.family = candidate or ("boosting" if trees or depth else "")
     settings.trees, settings.depth, settings.learning_rate = trees or 0, depth or 0, learning_rate
-    settings.bytes_max, settings.allow_id = max_bytes or 0, list(allow_id)
+    settings.bytes_max, settings.allow_id, settings.explain = max_bytes or 0, list(allow_id), explain
     made: Any = _engine.fit(data, settings, _boost)
     return Fit(model=Model(made.pop("package")), **made)
 

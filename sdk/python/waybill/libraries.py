@@ -1,5 +1,6 @@
 """Models of XGBoost, LightGBM, CatBoost and ONNX: the library saves its model, the importer reads it as it reads a file, and
-with `sample` the answers are held against the library's own. Nothing is approximated and nothing is unpickled."""
+with `sample` the answers are held against the library's own. Nothing is approximated and nothing is unpickled. `explain` keeps what
+Model.explain needs, at a byte or two a leaf."""
 from __future__ import annotations
 
 import math
@@ -19,14 +20,15 @@ _SELF_TEST_ROWS = 32  # of the sample travel with the package: a node runs them 
 
 
 def import_file(path: str | os.PathLike[str], *, format: str | None = None, best_only: bool = True,
-                labels: Sequence[str] = (), category_codes: bool = False) -> Model:
+                labels: Sequence[str] = (), category_codes: bool = False, explain: bool = False) -> Model:
     """What `waybill model import` does with a file of XGBoost (JSON, UBJSON), LightGBM (text), CatBoost (JSON) or ONNX."""
     with open(path, "rb") as file:
         data = file.read()
-    return Model(_engine.import_model(data, format or "", best_only, list(labels), category_codes))
+    return Model(_engine.import_model(data, format or "", best_only, list(labels), category_codes, explain))
 
 
-def from_xgboost(model: Any, sample: Any = None, *, labels: Sequence[str] = (), best_only: bool | None = None) -> Model:
+def from_xgboost(model: Any, sample: Any = None, *, labels: Sequence[str] = (), best_only: bool | None = None,
+                 explain: bool = False) -> Model:
     """`model`: a Booster, or XGBClassifier, XGBRegressor, XGBRanker. `best_only`: leave out the rounds after the best one of early
     stopping; None does as `model.predict` does (scikit-learn classes leave them out, a Booster counts them)."""
     import xgboost
@@ -40,7 +42,8 @@ def from_xgboost(model: Any, sample: Any = None, *, labels: Sequence[str] = (), 
         raise _engine.Refused(f"this model was made with missing={missing}, which XGBoost does not save: map such values to NaN "
                               "in your rows, train with missing=nan")
     best_only = wrapped if best_only is None else best_only
-    package = _engine.import_model(bytes(booster.save_raw("ubj")), "xgboost-ubjson", best_only, list(labels))
+    package = _engine.import_model(bytes(booster.save_raw("ubj")), "xgboost-ubjson", best_only, list(labels),
+                                   explain=explain)
     best = booster.attr("best_iteration")
     rounds = (0, int(best) + 1) if best_only and best is not None else (0, 0)
 
@@ -52,7 +55,8 @@ def from_xgboost(model: Any, sample: Any = None, *, labels: Sequence[str] = (), 
     return _held_against(package, sample, "XGBoost", margins)
 
 
-def from_lightgbm(model: Any, sample: Any = None, *, labels: Sequence[str] = (), category_codes: bool = False) -> Model:
+def from_lightgbm(model: Any, sample: Any = None, *, labels: Sequence[str] = (), category_codes: bool = False,
+                  explain: bool = False) -> Model:
     """`model`: a Booster, or LGBMClassifier, LGBMRegressor, LGBMRanker. As LightGBM saves it, without the rounds after the best one.
     `category_codes`: rows will hold the codes that pandas gave the categories, not the categories."""
     import lightgbm
@@ -61,7 +65,7 @@ def from_lightgbm(model: Any, sample: Any = None, *, labels: Sequence[str] = (),
     if not isinstance(booster, lightgbm.Booster):
         raise TypeError(f"from_lightgbm takes a Booster or one of LightGBM's scikit-learn classes, not {type_name(model)}")
     text = booster.model_to_string()
-    package = _engine.import_model(text.encode(), "lightgbm", True, _labels(model, labels), category_codes)
+    package = _engine.import_model(text.encode(), "lightgbm", True, _labels(model, labels), category_codes, explain)
     saved = lightgbm.Booster(model_str=text)
     # Margins of random forests are means over the trees; LightGBM's raw scores are sums.
     rounds = saved.num_trees() // saved.num_model_per_iteration() if "\naverage_output\n" in text else None
@@ -79,7 +83,7 @@ def from_lightgbm(model: Any, sample: Any = None, *, labels: Sequence[str] = (),
     return _held_against(package, sample, "LightGBM", margins)
 
 
-def from_catboost(model: Any, sample: Any = None) -> Model:
+def from_catboost(model: Any, sample: Any = None, *, explain: bool = False) -> Model:
     """`model`: CatBoost, CatBoostClassifier, CatBoostRegressor, CatBoostRanker."""
     import catboost
 
@@ -89,7 +93,7 @@ def from_catboost(model: Any, sample: Any = None) -> Model:
         path = os.path.join(folder, "model.json")
         model.save_model(path, format="json")
         with open(path, "rb") as file:
-            package = _engine.import_model(file.read(), "catboost-json")
+            package = _engine.import_model(file.read(), "catboost-json", explain=explain)
     return _held_against(package, sample, "CatBoost",
                          lambda rows: model.predict(rows, prediction_type="RawFormulaVal"))
 

@@ -24,10 +24,11 @@ class Model:
     scikit-learn, whatever `X` is.
     """
 
-    __slots__ = ("_package",)
+    __slots__ = ("_explainer", "_package")
 
     def __init__(self, package: _engine.Package):
         self._package = package
+        self._explainer: _engine.Explainer | None = None  # loaded when somebody asks
 
     @property
     def features(self) -> list[str]:
@@ -90,6 +91,18 @@ class Model:
         if labels:
             return _as_array(labels)[answers.argmax(axis=1)]
         return answers[:, 0] if answers.shape[1] == 1 else answers
+
+    def explain(self, X: Any, *, allow_missing: bool = False) -> NDArray[np.float64]:
+        """Why the margins are what they are: f64 [rows, features + 1], or [rows, outputs, features + 1] if there are several. What
+        each feature adds to the margin (Shapley values), and last the bias; together they are the margin, but for rounding.
+        Refused if the model was made without explain=True, or is of a kind that is not explained."""
+        rows = np.ascontiguousarray(self._rows(X, allow_missing), np.float64)
+        if self._explainer is None:
+            self._explainer = _engine.Explainer(self._package)
+        width = rows.shape[1] + 1
+        out = np.empty((len(rows), self._package.outputs * width))
+        self._explainer.explain(rows, out)
+        return out if self._package.outputs == 1 else out.reshape(len(rows), -1, width)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the package: beside, then renamed, so that a reader sees the old file or the new one."""

@@ -18,7 +18,6 @@ from .rows import Rows
 from .scikit_learn_steps import Layout, apply_step, refuse
 
 F64 = NDArray[np.float64]
-_NO_COVERS = np.zeros(0)
 
 
 class Spec(NamedTuple):
@@ -34,12 +33,12 @@ class Spec(NamedTuple):
     bound: Callable[[Any], F64] | None = None  # how far sums that a BLAS orders may be apart; None: not at all
 
 
-def from_sklearn(estimator: Any, sample: Any = None) -> Model:
+def from_sklearn(estimator: Any, sample: Any = None, *, explain: bool = False) -> Model:
     """`estimator`: a fitted decision tree, random forest, extra trees, gradient boosting (both), isolation forest, linear or ridge or
     logistic regression; or a Pipeline of StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler, SimpleImputer, OneHotEncoder,
     OrdinalEncoder, ColumnTransformer, and one of those at its end. Anything else is refused by name.
 
-    With `sample`, margins must equal scikit-learn's on these rows in f64, bit for bit; of linear models within the rounding of one
+    `explain` keeps what Model.explain needs. With `sample`, margins must equal scikit-learn's on these rows in f64, bit for bit; of linear models within the rounding of one
     dot product, which scikit-learn leaves to a BLAS that has no order of its own."""
     steps, last = _taken_apart(estimator)
     first = steps[0] if steps else last
@@ -54,6 +53,7 @@ def from_sklearn(estimator: Any, sample: Any = None) -> Model:
     for step in steps:
         columns = apply_step(layout, step, columns)
     layout.arrange(columns)
+    builder.keep_covers(explain)
     spec.fill(builder)
     builder.slope(spec.slope)
     builder.note("library", f"scikit-learn {_version()}")
@@ -135,7 +135,7 @@ def _add_tree(builder: _engine.Builder, tree: Any, values: F64, output: int = 0,
     builder.tree(output, np.ascontiguousarray(tree.children_left, np.int64), np.ascontiguousarray(tree.children_right, np.int64),
                  np.ascontiguousarray(split), np.ascontiguousarray(tree.threshold, np.float64),
                  np.ascontiguousarray(tree.missing_go_to_left, np.uint8),
-                 _NO_COVERS, np.ascontiguousarray(values, np.float64))
+                 np.ascontiguousarray(tree.weighted_n_node_samples, np.float64), np.ascontiguousarray(values, np.float64))
 
 
 def _leaf_values(tree: Any, classes: bool) -> F64:
@@ -199,7 +199,7 @@ def _hist_gradient_boosting(estimator: Any) -> Spec:
                 left, right = (np.where(leaf, -1, nodes[side].astype(np.int64)) for side in ("left", "right"))
                 builder.tree(output, left, right, nodes["feature_idx"].astype(np.int64),
                              np.where(leaf, 0.0, nodes["num_threshold"]), nodes["missing_go_to_left"].astype(np.uint8),
-                             _NO_COVERS, nodes["value"].astype(np.float64).reshape(-1, 1))
+                             nodes["count"].astype(np.float64), nodes["value"].astype(np.float64).reshape(-1, 1))
 
     if labels:
         objective = "logistic" if base.shape[1] == 1 else "softprob"
