@@ -33,7 +33,7 @@ engine::Tree full_tree(Prng& prng, const Shape& shape, uint32_t output) {
   return tree;
 }
 
-engine::Model made_up_model(const Shape& shape) {
+engine::Model made_up_model(const Shape& shape, bool explains = false) {
   Prng prng(1);
   engine::PlainModel plain;
   plain.objective = shape.classes > 1 ? engine::Objective::kSoftprob : engine::Objective::kRegression;
@@ -43,6 +43,9 @@ engine::Model made_up_model(const Shape& shape) {
   plain.reference_scores.label_counts.resize(plain.labels.size());
   for (uint32_t i = 0; i < shape.trees; ++i)
     plain.trees.push_back(full_tree(prng, shape, i % static_cast<uint32_t>(shape.classes)));
+  for (size_t i = 0; explains && i < plain.trees.size(); ++i)
+    for (size_t node = 0; node < plain.trees[i].nodes.size(); ++node)
+      plain.trees[i].covers.push_back(static_cast<double>(1 + prng.below(1'000)));
   return std::move(engine::Model::load(*engine::pack(plain))).value();
 }
 
@@ -67,6 +70,28 @@ void margins(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * state.range(1));
 }
 BENCHMARK(margins)->ArgsProduct({{0, 1, 2}, {1, 64, 1'024}});
+
+// Contributions of each feature, row by row.
+void explain(benchmark::State& state) {
+  const Shape& shape = kShapes[state.range(0)];
+  const engine::Model model = made_up_model(shape, true);
+  const auto explainer = engine::Explainer::load(model.bytes());
+  constexpr size_t kRows = 256;
+  Prng prng(2);
+  std::vector<double> rows;
+  for (size_t i = 0; i < kRows * shape.features; ++i) rows.push_back(static_cast<double>(prng.below(1'000)) / 1'000);
+  std::vector<double> out(shape.classes * (shape.features + 1));
+  size_t at = 0;
+  for (auto _ : state) {
+    explainer->explain(std::span(rows).subspan(at * shape.features, shape.features), 1, out);
+    benchmark::DoNotOptimize(out.data());
+    at = (at + 1) % kRows;
+  }
+  state.SetLabel(std::to_string(shape.trees) + "x" + std::to_string(shape.depth) + "x" +
+                 std::to_string(shape.features) + ", " + std::to_string(explainer->memory_bytes()) + " bytes");
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK(explain)->DenseRange(0, 2);
 
 void load(benchmark::State& state) {
   const std::string bytes = made_up_model(kShapes[state.range(0)]).bytes();

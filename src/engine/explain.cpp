@@ -86,15 +86,17 @@ constexpr size_t kPointsMax = limits::kTreeDepthMax / 2;
 // The edges of one tree, and what its leaves are worth to somebody who knows nothing.
 class Explainer::Builder {
  public:
-  Builder(Explainer& out, const Tree& tree) : out_(out), tree_(tree), edges_(tree.nodes.size()) {
+  Builder(Explainer& out, const Tree& tree) : out_(out), tree_(tree), edges_(tree.nodes.size()) {}
+
+  void add() {
     sum_covers();
     std::vector<double> weights{1};  // of the nodes on the path to here
-    for (size_t node = 0; node < tree.nodes.size(); ++node) {
+    for (size_t node = 0; node < tree_.nodes.size(); ++node) {
       while (!path_.empty() && edges_[path_.back()].end <= node) path_.pop_back();
       weights.resize(std::max<size_t>(path_.size(), 1));
       if (node > 0) weights.push_back(weights.back() * set_edge(node));
       path_.push_back(node);
-      if (tree.nodes[node].left < 0) add_bias(node, weights.back());
+      if (tree_.nodes[node].left < 0) add_bias(node, weights.back());
     }
     out_.edges_.push_back(std::move(edges_));
     constexpr uint8_t kPoints[] = {2, 4, 8, 16, 32};  // that add_tree() knows
@@ -283,7 +285,7 @@ Result<Explainer> Explainer::load(std::string_view package) {
   out.features_ = features_of(out.model_);
   out.biases_.assign(out.outputs_count(), 0);
   for (Tree& tree : out.model_.trees) {
-    Builder(out, tree);
+    Builder(out, tree).add();
     tree.covers = {};
   }
   return out;

@@ -220,6 +220,9 @@ TEST(Explain, APathReadsAsConditions) {
   model.trees[0].nodes[2] = {3, 4, 1, 0.5};
   EXPECT_EQ(path({std::nan(""), 5, 30}),
             (std::vector<std::string>{"prepared vib >= 0.1", "(kind is 5) >= 0.5", "temp >= 20"}));
+  model.texts = {{}, {"run", "stop"}, {}};
+  model.steps[1] = OneHot{1, {0, 1}};
+  EXPECT_EQ(path({1, 0, 0})[1], "(kind is run) >= 0.5");
 }
 
 }  // namespace

@@ -10,6 +10,15 @@
 namespace wb::engine {
 namespace {
 
+// A text, if the feature has texts and nothing was done to it.
+std::string category_name(const Description& model, const std::string& feature, double category) {
+  const auto found = std::find(model.features.begin(), model.features.end(), feature);
+  const auto at = static_cast<size_t>(found - model.features.begin());
+  if (at >= model.texts.size()) return shortest(category);
+  const auto known = static_cast<double>(model.texts[at].size());
+  return category >= 0 && category < known ? model.texts[at][static_cast<size_t>(category)] : shortest(category);
+}
+
 // Each column as a person knows it: a feature; what steps made of one; whether it is a category.
 std::vector<std::string> column_names(const Description& model) {
   std::vector<std::string> names = model.features;
@@ -24,7 +33,8 @@ std::vector<std::string> column_names(const Description& model) {
     } else if (const auto* one_hot = std::get_if<OneHot>(&step)) {
       const std::string name = names[one_hot->column];
       names.erase(names.begin() + one_hot->column);
-      for (const double category : one_hot->categories) names.push_back("(" + name + " is " + shortest(category) + ")");
+      for (const double category : one_hot->categories)
+        names.push_back("(" + name + " is " + category_name(model, name, category) + ")");
     } else if (const auto* ordinal = std::get_if<Ordinal>(&step)) {
       prepared(ordinal->column);
     } else if (const auto* scale = std::get_if<Scale>(&step)) {
