@@ -217,7 +217,7 @@ template <class Position>
 HWY_INLINE hn::Mask<Bytes> goes_right(const Crown<Position>& crown, size_t node, const int8_t* ranks) {
   const Signed d;
   const auto of_rows = hn::Load(d, ranks + crown.positions[node] * kRows);
-  return hn::RebindMask(Bytes(), hn::Gt(of_rows, hn::Set(d, crown.ranks[node])));
+  return hn::RebindMask(Bytes(), hn::Lt(hn::Set(d, crown.ranks[node]), of_rows));
 }
 
 template <class Position>

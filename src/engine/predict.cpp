@@ -33,12 +33,19 @@ void Model::predict_rows(std::span<const Number> rows, size_t n, std::span<Numbe
   const size_t outputs = outputs_count();
   WB_ASSERT(rows.size() == n * features && margins.size() == n * outputs);
   if (about_.steps.empty()) return predict_columns(rows, n, margins);
+  // As many rows at once as a block has.
+  std::vector<double> row;
   std::vector<double> prepared;
-  for (size_t i = 0; i < n; ++i) {
-    const std::span<const Number> row = rows.subspan(i * features, features);
-    prepared.assign(row.begin(), row.end());
-    prepare_row(about_, prepared);
-    predict_columns(std::span<const double>(prepared), 1, margins.subspan(i * outputs, outputs));
+  for (size_t first = 0; first < n; first += kernels::kRows) {
+    const size_t count = std::min(kernels::kRows, n - first);
+    prepared.clear();
+    for (size_t i = first; i < first + count; ++i) {
+      const std::span<const Number> from = rows.subspan(i * features, features);
+      row.assign(from.begin(), from.end());
+      prepare_row(about_, row);
+      prepared.insert(prepared.end(), row.begin(), row.end());
+    }
+    predict_columns(std::span<const double>(prepared), count, margins.subspan(first * outputs, count * outputs));
   }
 }
 
