@@ -32,26 +32,44 @@ HWY_INLINE size_t count_of(const Steps<Number>& steps, Number x) {
   return count;
 }
 
+// Blocks without NaN are common enough to have a way of their own.
+template <class Column>
+HWY_INLINE bool any_nan(RowsView<Column> rows) {
+  const hn::CappedTag<Column, 64 / sizeof(Column)> d;
+  const size_t count = rows.count * rows.stride;
+  auto found = hn::MaskFromVec(hn::Zero(d));
+  size_t i = 0;
+  for (; i + hn::Lanes(d) <= count; i += hn::Lanes(d)) {
+    found = hn::Or(found, hn::IsNaN(hn::LoadU(d, rows.columns + i)));
+  }
+  bool rest = false;
+  for (; i < count; ++i) rest = rest || std::isnan(rows.columns[i]);
+  return rest || !hn::AllFalse(d, found);
+}
+
+// What is missing: nothing where there is no NaN, or what a rule says.
+enum class Care : uint8_t { kNothing, kNan, kNanOrZero, kNanIsZero };
+
 // In arithmetic on purpose: whether a value is missing is nothing that a branch predictor could know.
-template <bool kLess, Missing kRule, class Number>
+template <bool kLess, Care kCare, class Number>
 HWY_INLINE void rank_number(const Steps<Number>* tops, Number x, int8_t* right, int8_t* left) {
   bool missing = false;
-  if (kRule == Missing::kNan) missing = x != x;
-  if (kRule == Missing::kNanOrZero) missing = !(std::fabs(static_cast<double>(x)) > kZeroMax);
-  if (kRule == Missing::kNanIsZero) x = x != x ? Number{0} : x;
+  if (kCare == Care::kNan) missing = std::isnan(x);
+  if (kCare == Care::kNanOrZero) missing = !(std::fabs(static_cast<double>(x)) > kZeroMax);
+  if (kCare == Care::kNanIsZero) x = std::isnan(x) ? Number{0} : x;
   const size_t block = count_of<kLess>(tops[0], x);
   const size_t rank = kStepsCount * block + count_of<kLess>(tops[1 + block], x);
   const size_t mask = size_t{0} - static_cast<size_t>(missing);
   *right = stored_rank((rank | mask) & 255U);
-  *left = stored_rank(kRule == Missing::kNan ? rank : rank & ~mask);  // NaN lies beyond nothing
+  *left = stored_rank(kCare == Care::kNanOrZero ? rank & ~mask : rank);  // NaN lies beyond nothing
 }
 
-template <bool kLess, Missing kRule, class Number, class Column>
+template <bool kLess, Care kCare, class Number, class Column>
 HWY_INLINE void rank_in(std::span<const Rung> rungs, const Steps<Number>* steps, RowsView<Column> rows, RanksView out) {
   if (rows.count == 1 && out.stride == 1) {  // what a loop costs is felt here
     for (const Rung& rung : rungs) {
       const auto x = static_cast<Number>(rows.columns[rung.column]);
-      rank_number<kLess, kRule>(steps + rung.begin, x, out.ranks + rung.right, out.ranks + rung.left);
+      rank_number<kLess, kCare>(steps + rung.begin, x, out.ranks + rung.right, out.ranks + rung.left);
     }
     return;
   }
@@ -61,16 +79,21 @@ HWY_INLINE void rank_in(std::span<const Rung> rungs, const Steps<Number>* steps,
     int8_t* right = out.ranks + rung.right * out.stride;
     int8_t* left = out.ranks + rung.left * out.stride;
     for (size_t row = 0; row < rows.count; ++row, from += rows.stride)
-      rank_number<kLess, kRule>(tops, static_cast<Number>(*from), right + row, left + row);
+      rank_number<kLess, kCare>(tops, static_cast<Number>(*from), right + row, left + row);
   }
 }
 
 template <bool kLess, class Number, class Column>
 HWY_INLINE void rank_all(const Ladders& ladders, const Steps<Number>* steps, RowsView<Column> rows, RanksView out) {
   const auto& [nan, nan_or_zero, nan_is_zero] = ladders.rungs;
-  rank_in<kLess, Missing::kNan>(nan, steps, rows, out);
-  rank_in<kLess, Missing::kNanOrZero>(nan_or_zero, steps, rows, out);
-  rank_in<kLess, Missing::kNanIsZero>(nan_is_zero, steps, rows, out);
+  if (any_nan(rows)) {
+    rank_in<kLess, Care::kNan>(nan, steps, rows, out);
+    rank_in<kLess, Care::kNanIsZero>(nan_is_zero, steps, rows, out);
+  } else {
+    rank_in<kLess, Care::kNothing>(nan, steps, rows, out);
+    rank_in<kLess, Care::kNothing>(nan_is_zero, steps, rows, out);
+  }
+  rank_in<kLess, Care::kNanOrZero>(nan_or_zero, steps, rows, out);
 }
 
 template <class Column>

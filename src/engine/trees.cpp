@@ -117,37 +117,48 @@ class Trees<Leaf>::Builder {
     return ranker_.question(ranked_.slot[split], ranked_.rank[split], ranked_.left[split]);
   }
 
-  // Places that no node fills ask a question that everything answers with left.
-  void add_bushy(const TreeShape& shape, Entry& entry) {
-    const size_t depth = std::max(shape.depth, kCrownLevels) - entry.shift;
-    const size_t heap_nodes = entry.rest_levels == 0 ? 0 : size_t{1} << entry.rest_levels;
+  // Fills the crown with the splits of the top levels; what lies below goes, in preorder, to `below`, with its path and
+  // level. Places that no split fills ask a question that everything answers with left.
+  template <class Below>
+  void add_crown(const TreeShape& shape, Entry& entry, const Below& below) {
     kernels::Crown<uint16_t> crown;
     std::fill(std::begin(crown.ranks), std::end(crown.ranks), kernels::kRankHighest);
-    std::vector<Question> heaps(kCrownExits * heap_nodes, Question{0, kernels::kRankHighest});
-    std::vector<Leaf> leaves(size_t{1} << depth, Leaf{0});
     std::vector<std::pair<size_t, size_t>> due{{0, 0}};  // path, level
     size_t split = shape.splits_begin;
-    size_t value = shape.values_begin;
     for (size_t node = shape.nodes_begin; node < shape.nodes_end; ++node) {
       const auto [path, level] = due.back();
       due.pop_back();
-      if (ranked_.leaf[node]) {
-        leaves[path << (depth - level)] = static_cast<Leaf>(ranked_.values[value++]);
-        continue;
-      }
-      const Question asks = question(split++);
-      if (level < kCrownLevels) {
+      const bool leaf = ranked_.leaf[node];
+      if (leaf || level >= kCrownLevels) {
+        below(path, level, leaf ? Question{} : question(split), leaf);
+      } else {
+        const Question asks = question(split);
         crown.positions[node_of_crown(path, level)] = asks.position;
         crown.ranks[node_of_crown(path, level)] = asks.rank;
-      } else {
-        const size_t below = level - kCrownLevels;
-        const size_t within = (size_t{1} << below) | (path & ((size_t{1} << below) - 1));
-        heaps[(path >> below) * heap_nodes + within] = asks;
       }
+      if (leaf) continue;
+      ++split;
       due.emplace_back(2 * path + 1, level + 1);
       due.emplace_back(2 * path, level + 1);
     }
     keep_crown(crown, entry);
+  }
+
+  void add_bushy(const TreeShape& shape, Entry& entry) {
+    const size_t depth = std::max(shape.depth, kCrownLevels) - entry.shift;
+    const size_t heap_nodes = entry.rest_levels == 0 ? 0 : size_t{1} << entry.rest_levels;
+    std::vector<Question> heaps(kCrownExits * heap_nodes, Question{0, kernels::kRankHighest});
+    std::vector<Leaf> leaves(size_t{1} << depth, Leaf{0});
+    size_t value = shape.values_begin;
+    add_crown(shape, entry, [&](size_t path, size_t level, Question asks, bool leaf) {
+      if (leaf) {
+        leaves[path << (depth - level)] = static_cast<Leaf>(ranked_.values[value++]);
+        return;
+      }
+      const size_t below = level - kCrownLevels;
+      const size_t within = (size_t{1} << below) | (path & ((size_t{1} << below) - 1));
+      heaps[(path >> below) * heap_nodes + within] = asks;
+    });
     keep_heaps(heaps, entry);
     entry.leaves = static_cast<uint32_t>(out_.values_.size());
     out_.values_.insert(out_.values_.end(), leaves.begin(), leaves.end());
@@ -171,26 +182,30 @@ class Trees<Leaf>::Builder {
   }
 
   void add_walk(const TreeShape& shape, Entry& entry) {
-    entry.nodes = static_cast<uint32_t>(out_.walk_.size());
-    size_t split = shape.splits_begin;
+    entry.nodes = static_cast<uint32_t>(out_.starts_.size());
+    out_.starts_.resize(entry.nodes + kCrownExits);
+    const auto last = static_cast<uint16_t>(out_.positions_count_);
     size_t value = shape.values_begin;
-    std::vector<size_t> open;
-    for (size_t node = shape.nodes_begin; node < shape.nodes_end; ++node) {
+    std::vector<size_t> open;  // splits below the crown whose right side is due
+    add_crown(shape, entry, [&](size_t path, size_t level, Question asks, bool leaf) {
       const size_t at = out_.walk_.size();
-      if (!ranked_.leaf[node]) {
-        const Question asks = question(split++);
+      if (level <= kCrownLevels) {  // what hangs from one exit, or from all those below a leaf of the crown
+        const size_t exits = size_t{1} << (kCrownLevels - level);
+        std::fill_n(out_.starts_.begin() + static_cast<ptrdiff_t>(entry.nodes + path * exits), exits,
+                    static_cast<uint32_t>(at));
+      } else if (path % 2 == 1) {
+        out_.walk_[open.back()].right = static_cast<uint32_t>(at - open.back());
+        open.pop_back();
+      }
+      if (!leaf) {
         out_.walk_.push_back(WalkNode{0, 0, asks.position, asks.rank});
         open.push_back(at);
-        continue;
+        return;
       }
-      const auto last = static_cast<uint16_t>(out_.positions_count_);
       out_.walk_.push_back(WalkNode{0, static_cast<uint32_t>(out_.values_.size()), last, kernels::kRankLowest});
       for (size_t i = 0; i < (vectors(shape) ? out_.outputs_count_ : 1); ++i)
         out_.values_.push_back(static_cast<Leaf>(ranked_.values[value++]));
-      if (open.empty()) break;
-      out_.walk_[open.back()].right = static_cast<uint32_t>(at + 1 - open.back());
-      open.pop_back();
-    }
+    });
   }
 
   const RankedForest& ranked_;
@@ -207,8 +222,8 @@ Trees<Leaf>::Trees(const RankedForest& ranked, const Ranker& ranker, size_t outp
 
 template <class Leaf>
 size_t Trees<Leaf>::memory_bytes() const {
-  return (outputs_.size() + entry_of_.size()) * 4 + entries_.size() * sizeof(Entry) + groups_.size() * sizeof(Group) +
-         crowns_small_.size() * sizeof(kernels::Crown<uint8_t>) +
+  return (outputs_.size() + entry_of_.size() + starts_.size()) * 4 + entries_.size() * sizeof(Entry) +
+         groups_.size() * sizeof(Group) + crowns_small_.size() * sizeof(kernels::Crown<uint8_t>) +
          crowns_wide_.size() * sizeof(kernels::Crown<uint16_t>) + heaps_small_.size() * 2 + heaps_wide_.size() * 4 +
          walk_.size() * sizeof(WalkNode) + values_.size() * sizeof(Leaf);
 }

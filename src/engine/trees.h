@@ -2,11 +2,11 @@
 // The trees of a model, laid out for being asked in ranks (ranker.h): one byte comparison a split, whatever library the
 // model came from.
 //
-// Bushy trees stand as a crown, the top six levels, which kernels.h asks all at once, and small heaps below each of its
-// exits: there the children of node i are 2i and 2i + 1, so that a step is arithmetic. Other trees stand in preorder
-// with the distance to the right child, and are walked eight abreast, because one walk waits for each load and eight
-// hide the waiting. First a batch of trees finds its leaves, in any order; then they are added in tree order, in the
-// precision of the library: the margins are those of reference.h, bit for bit.
+// Each tree has a crown, the top six levels, which kernels.h asks all at once. Below the crown of a bushy tree hang
+// small heaps, one from each exit: there the children of node i are 2i and 2i + 1, so that a step is arithmetic. Below
+// other crowns the rest stands in preorder, with the distance to the right child, and is walked eight abreast, because
+// one walk waits for each load and eight hide the waiting. First a batch of trees finds its leaves, in any order; then
+// they are added in tree order, in the precision of the library: the margins are those of reference.h, bit for bit.
 //
 // Which way is taken depends on the shape of model and call alone. Measuring at load would need a clock, which this
 // code has not, and two starts could then take different ways.
@@ -44,8 +44,8 @@ class Trees {
   static constexpr size_t kRestLevelsMax = 4;
   // A tree. Those of a batch are sorted by kind and depth; entry_of_ knows where.
   struct Entry {
-    uint32_t crown = 0;   // of a bushy tree
-    uint32_t nodes = 0;   // where its heaps below the crown begin, or its nodes in preorder
+    uint32_t crown = 0;
+    uint32_t nodes = 0;   // where its heaps below the crown begin, or in starts_, by exit, its nodes in preorder
     uint32_t leaves = 0;  // of a bushy tree: where its leaves begin
     uint8_t tree = 0;     // its number in the batch
     uint8_t shift = 0;    // an exit of the crown, less these bits, is a leaf (no levels below) or a heap
@@ -90,7 +90,7 @@ class Trees {
   void sum_leaves(size_t first, size_t count, const LeafOf& leaf_of, Leaf* margins) const;
   void sum_vectors(size_t first, size_t count, const uint32_t* found, Leaf* margins) const;
 
-  void walk_rows(const WalkNode* root, const int8_t* ranks, uint32_t* found) const;
+  void walk_rows(const uint32_t* starts, const uint8_t* exits, const int8_t* ranks, uint32_t* found) const;
   void add_walked(size_t tree, BlockView block, Leaf* sums) const;
   template <class Position, class Node>
   static void find_rows_below(const Entry& entry, const std::vector<kernels::Crown<Position>>& crowns,
@@ -112,6 +112,7 @@ class Trees {
   std::vector<kernels::Crown<uint16_t>> crowns_wide_;
   std::vector<uint16_t> heaps_small_;  // position | rank << 8
   std::vector<uint32_t> heaps_wide_;   // position | rank << 16
+  std::vector<uint32_t> starts_;
   std::vector<WalkNode> walk_;
   std::vector<Leaf> values_;
 };

@@ -1,6 +1,6 @@
 // Many rows at once: up to 64 are ranked side by side, then each tree in turn is asked for all of them: its crown by
-// lanes of bytes, what is below row by row. Trees that are not bushy are walked by eight rows abreast. Every row gets
-// its leaves in tree order.
+// lanes of bytes, what is below row by row, or by eight rows abreast where it is not bushy. Every row gets its leaves
+// in tree order.
 #include <algorithm>
 
 #include "engine/trees.h"
@@ -11,9 +11,9 @@ using kernels::kRows;
 
 // Where eight rows, `ranks` on the first of them, end in a walk.
 template <class Leaf>
-void Trees<Leaf>::walk_rows(const WalkNode* root, const int8_t* ranks, uint32_t* found) const {
+void Trees<Leaf>::walk_rows(const uint32_t* starts, const uint8_t* exits, const int8_t* ranks, uint32_t* found) const {
   const WalkNode* at[kAbreast];
-  for (const WalkNode*& node : at) node = root;
+  for (size_t i = 0; i < kAbreast; ++i) at[i] = walk_.data() + starts[exits[i]];
   for (uint32_t moved = 1; moved != 0;) {
     moved = 0;
     abreast([&](size_t i) {
@@ -29,10 +29,12 @@ void Trees<Leaf>::walk_rows(const WalkNode* root, const int8_t* ranks, uint32_t*
 template <class Leaf>
 void Trees<Leaf>::add_walked(size_t tree, BlockView block, Leaf* sums) const {
   const uint32_t output = outputs_[tree];
-  const WalkNode* root = walk_.data() + entries_[entry_of_[tree]].nodes;
+  const Entry& entry = entries_[entry_of_[tree]];
+  uint8_t exits[kRows] = {};
+  find_places(entry, block, exits);
   for (size_t first = 0; first < block.rows; first += kAbreast) {
     uint32_t found[kAbreast];
-    walk_rows(root, block.ranks + first, found);
+    walk_rows(&starts_[entry.nodes], exits + first, block.ranks + first, found);
     for (size_t i = 0; i < std::min(kAbreast, block.rows - first); ++i) {
       Leaf* into = sums + first + i;
       if (output < outputs_count_) into[output * kRows] += values_[found[i]];

@@ -32,11 +32,16 @@ void Trees<Leaf>::find_below(const Group& group, const Node* heaps, const int8_t
 
 template <class Leaf>
 void Trees<Leaf>::find_by_walking(const Group& group, const int8_t* ranks, uint32_t* found) const {
+  uint8_t exits[kBatch];
+  find_exits(group, ranks, exits);
   for (size_t first = 0; first < group.count; first += kAbreast) {
     const Entry* entries = &entries_[group.first + first];
     const size_t last = std::min(kAbreast, group.count - first) - 1;
     const WalkNode* at[kAbreast];
-    for (size_t i = 0; i < kAbreast; ++i) at[i] = walk_.data() + entries[std::min(i, last)].nodes;
+    for (size_t i = 0; i < kAbreast; ++i) {
+      const size_t of = std::min(i, last);
+      at[i] = walk_.data() + starts_[entries[of].nodes + exits[first + of]];
+    }
     // Arithmetic on purpose: written with ?: compilers make it a branch, which guesses wrong half of the time.
     for (uint32_t moved = 1; moved != 0;) {
       moved = 0;
