@@ -155,17 +155,23 @@ using VBytes = hn::Vec<Bytes>;
 
 // ---- Crowns, all nodes at once
 
-// Looks bytes up in a table of 16 · kChunks. Chunk after chunk: an index beyond it is made one that gives 0.
+// An index within 16 bytes as it is, and one beyond them with its top bit set: that gives 0. Any other gives what the
+// instruction likes, which is not the same on x86 and on Arm.
+HWY_INLINE VBytes within_chunk(VBytes index) {
+  const Bytes d;
+  return hn::And(hn::SaturatedAdd(index, hn::Set(d, 0x70)), hn::Set(d, 0x8F));
+}
+
+// Looks bytes up in a table of 16 · kChunks, chunk after chunk.
 template <size_t kChunks>
 HWY_INLINE VBytes look_up_in_chunks(const uint8_t* table, VBytes positions) {
   const Bytes d;
   auto found = hn::TableLookupBytes(hn::LoadDup128(d, table), positions);
   if (kChunks == 1) return found;
-  const auto beyond = hn::Set(d, 0x70);
-  found = hn::TableLookupBytesOr0(hn::LoadDup128(d, table), hn::SaturatedAdd(positions, beyond));
+  found = hn::TableLookupBytesOr0(hn::LoadDup128(d, table), within_chunk(positions));
   for (size_t i = 1; i < kChunks; ++i) {
     const auto nearer = hn::Xor(positions, hn::Set(d, static_cast<uint8_t>(16 * i)));
-    found = hn::Or(found, hn::TableLookupBytesOr0(hn::LoadDup128(d, table + 16 * i), hn::SaturatedAdd(nearer, beyond)));
+    found = hn::Or(found, hn::TableLookupBytesOr0(hn::LoadDup128(d, table + 16 * i), within_chunk(nearer)));
   }
   return found;
 }
@@ -226,7 +232,7 @@ void exits_small(CrownsView<uint8_t> crowns, const int8_t* ranks, size_t positio
   if (positions <= 128) return exits_in<128>(crowns, ranks, exits);
   return exits_in<256>(crowns, ranks, exits);
 #else
-  // What stands in for vectors on a processor without them: built by clang 14, its lookup answers wrongly.
+  // What stands in for vectors on a processor without them is slower than walking.
   if (HWY_TARGET == HWY_EMU128) return walk_crowns(crowns, ranks, exits);
   if (positions <= 16) return exits_in<16>(crowns, ranks, exits);
   if (positions <= 32) return exits_in<32>(crowns, ranks, exits);

@@ -51,6 +51,15 @@ TEST_F(Kernels, AnyModelOnEveryProcessor) {
   }
 }
 
+// One row, with more positions than a table of 16 bytes has: NEON and plain C++ look up otherwise than x86 where an
+// index is too large.
+TEST_F(Kernels, OneRowWithTablesOfSeveralChunks) {
+  for (uint64_t seed = 1; seed <= 60; ++seed) {
+    on_every_processor(testing::random_model(seed, 5 + seed, 2, 12, 80), 1, seed);
+    if (HasFatalFailure()) return;
+  }
+}
+
 // Full trees from a single leaf to deeper than a crown and the heaps below it. Most columns take two positions (missing
 // values go to either side), and how many there are decides how ranks are looked up: in tables of 16, 32, 64, 128 or
 // 256 bytes, or one by one.
