@@ -74,8 +74,9 @@ class Fitter {
   template <class Call>
   Status in_python(const Call& call);
   std::vector<float> library_margins(const Trained& trained, std::span<const float> rows);
-  std::vector<Compared> compared(const Dataset& data, const fit::MetricInfo& metric);
-  engine::PlainModel completed(const Trained& trained, const Dataset& train);
+  std::vector<Compared> compared(const Dataset& data, const Dataset& held_out, const fit::MetricInfo& metric);
+  engine::PlainModel completed(const Trained& trained, const Candidate& candidate, const Dataset& train,
+                               const Dataset& held_out);
   void require_equal_margins(const Trained& trained, const engine::Model& model);
   void name_work(engine::PlainModel& plain, const Candidate& candidate, const Trained& trained, size_t rows) const;
   template <class T>
@@ -168,7 +169,8 @@ std::vector<float> Fitter::library_margins(const Trained& trained, std::span<con
   return out;
 }
 
-engine::PlainModel Fitter::completed(const Trained& trained, const Dataset& train) {
+engine::PlainModel Fitter::completed(const Trained& trained, const Candidate& candidate, const Dataset& train,
+                                     const Dataset& held_out) {
   engine::PlainModel plain = trained.plain;
   if (!settings_.explain) engine::drop_covers(plain);
   plain.missing_allowed = train.has_missing;
@@ -181,6 +183,8 @@ engine::PlainModel Fitter::completed(const Trained& trained, const Dataset& trai
     or_throw(fit::loaded(plain)).predict_margins(rows, rows.size() / train.features.size(), margins);
   plain.self_test.rows.assign(rows.begin(), rows.end());
   plain.self_test.margins.assign(margins.begin(), margins.end());
+  name_work(plain, candidate, trained, train.rows_count());
+  plain.reference_scores = fit::reference_scores(or_throw(fit::loaded(plain)), held_out);
   return plain;
 }
 
@@ -196,7 +200,8 @@ void Fitter::require_equal_margins(const Trained& trained, const engine::Model& 
   }
 }
 
-std::vector<Fitter::Compared> Fitter::compared(const Dataset& data, const fit::MetricInfo& metric) {
+std::vector<Fitter::Compared> Fitter::compared(const Dataset& data, const Dataset& held_out,
+                                               const fit::MetricInfo& metric) {
   const size_t repeats = !data.times.empty() ? 1 : settings_.repeats > 0 ? settings_.repeats : fit::usual_repeats(data);
   const std::vector<fit::Fold> folds =
       or_throw(fit::make_folds(data, {.folds = settings_.folds, .repeats = repeats, .seed = settings_.seed}));
@@ -209,7 +214,7 @@ std::vector<Fitter::Compared> Fitter::compared(const Dataset& data, const fit::M
     Compared one;
     one.trial = or_raise(fit::judge(candidate, data, folds, settings_.folds, metric.metric, trainer, [] {}));
     one.trained = or_raise(train(candidate, data));
-    one.trial.package_bytes = or_throw(fit::loaded(completed(one.trained, data))).bytes().size();
+    one.trial.package_bytes = or_throw(fit::loaded(completed(one.trained, candidate, data, held_out))).bytes().size();
     if (settings_.bytes_max > 0 && one.trial.package_bytes > settings_.bytes_max)
       one.trial.excluded = "over " + std::to_string(settings_.bytes_max) + " bytes";
     out.push_back(std::move(one));
@@ -269,7 +274,7 @@ nb::dict Fitter::run() {
     candidate = *only;
     trained = or_raise(train(candidate, learnt_from));
   } else {
-    std::vector<Compared> all = compared(learnt_from, metric);
+    std::vector<Compared> all = compared(learnt_from, held_out, metric);
     std::vector<fit::Trial> trials;
     for (const Compared& one : all) trials.push_back(one.trial);
     const auto choice = fit::choose(trials, metric.more_is_better);
@@ -294,9 +299,7 @@ nb::dict Fitter::run() {
     candidate = trials[choice->chosen].candidate;
     trained = std::move(all[choice->chosen].trained);
   }
-  engine::PlainModel plain = completed(trained, learnt_from);
-  name_work(plain, candidate, trained, learnt_from.rows_count());
-  plain.reference_scores = fit::reference_scores(or_throw(fit::loaded(plain)), held_out);
+  const engine::PlainModel plain = completed(trained, candidate, learnt_from, held_out);
   engine::Model model = loaded(plain);
   if (trained.margins.is_valid()) require_equal_margins(trained, model);
   out["candidate"] = candidate.name();

@@ -37,22 +37,6 @@ size_t require_equal_margins(const Booster& booster, const engine::Model& model,
   return data.rows_count();
 }
 
-// What the package carries beside the trees. The self-test's margins are XGBoost's own if it trained.
-engine::PlainModel completed(engine::PlainModel plain, const Booster* booster, const Dataset& train,
-                             const std::vector<engine::FeatureSketch>& sketches, bool explains) {
-  if (!explains) engine::drop_covers(plain);
-  plain.missing_allowed = train.has_missing;
-  plain.sketches = sketches;
-  const std::vector<float> rows = fit::self_test_rows(train);
-  const size_t tests = rows.size() / train.features.size();
-  std::vector<float> margins(tests * plain.outputs_count());
-  if (booster != nullptr) margins = or_exit(library_margins(*booster, train, rows));
-  if (booster == nullptr) or_exit(fit::loaded(plain)).predict_margins(rows, tests, margins);
-  plain.self_test.rows.assign(rows.begin(), rows.end());
-  plain.self_test.margins.assign(margins.begin(), margins.end());
-  return plain;
-}
-
 std::vector<std::pair<std::string, std::string>> notes_of(const fit::Candidate& candidate, const Dataset& train,
                                                           const FitOptions& options) {
   const bool boosted = candidate.family == fit::Family::kBoosting;
@@ -64,6 +48,31 @@ std::vector<std::pair<std::string, std::string>> notes_of(const fit::Candidate& 
                                                             {"train_rows", std::to_string(train.rows_count())}};
   if (boosted) notes.emplace_back("learning_rate", shortest(candidate.learning_rate));
   return notes;
+}
+
+struct Rows {
+  Dataset learnt_from;
+  Dataset held_out;
+  std::vector<engine::FeatureSketch> sketches;  // of those learnt from
+};
+
+// What the package carries beside the trees. The self-test's margins are XGBoost's own if it trained.
+engine::PlainModel completed(engine::PlainModel plain, const fit::Candidate& candidate, const Booster* booster,
+                             const Rows& rows_of, const FitOptions& options) {
+  const Dataset& train = rows_of.learnt_from;
+  if (!options.explain) engine::drop_covers(plain);
+  plain.missing_allowed = train.has_missing;
+  plain.sketches = rows_of.sketches;
+  const std::vector<float> rows = fit::self_test_rows(train);
+  const size_t tests = rows.size() / train.features.size();
+  std::vector<float> margins(tests * plain.outputs_count());
+  if (booster != nullptr) margins = or_exit(library_margins(*booster, train, rows));
+  if (booster == nullptr) or_exit(fit::loaded(plain)).predict_margins(rows, tests, margins);
+  plain.self_test.rows.assign(rows.begin(), rows.end());
+  plain.self_test.margins.assign(margins.begin(), margins.end());
+  plain.notes = notes_of(candidate, train, options);
+  plain.reference_scores = fit::reference_scores(or_exit(fit::loaded(plain)), rows_of.held_out);
+  return plain;
 }
 
 // Said before an hour of training, not after it.
@@ -79,20 +88,19 @@ FitReport run_fit(const FitOptions& options) {
   const CsvTable table = or_exit(CsvTable::read(options.data));
   const Dataset data = or_exit(make_dataset(table, options.columns));
   const fit::Fold split = or_exit(fit::hold_out(data, options.holdout, options.train.seed));
-  const Dataset learnt_from = data.subset(split.train);
-  const Dataset held_out = data.subset(split.test);
   if (split.test.empty())
     throw Exit{kFailed, options.data + ": every class of '" + options.columns.target +
                             "' has one row only, so that none is left to judge on. Give more rows of each, or --task "
                             "regression if it is a quantity"};
-  const std::vector<engine::FeatureSketch> sketches = fit::sketches_of(learnt_from);
+  Rows rows{data.subset(split.train), data.subset(split.test), {}};
+  rows.sketches = fit::sketches_of(rows.learnt_from);
   FitReport report;
   report.options = &options;
   if (!options.only) {
-    const Complete complete = [&](engine::PlainModel plain) {
-      return fit::loaded(completed(std::move(plain), nullptr, learnt_from, sketches, options.explain));
+    const Complete complete = [&](const fit::Candidate& candidate, engine::PlainModel plain) {
+      return fit::loaded(completed(std::move(plain), candidate, nullptr, rows, options));
     };
-    report.comparison = or_exit(compare(learnt_from, options.compare, options.train, complete));
+    report.comparison = or_exit(compare(rows.learnt_from, options.compare, options.train, complete));
   }
   Trained trained;
   if (report.comparison) {
@@ -103,23 +111,21 @@ FitReport run_fit(const FitOptions& options) {
   } else {
     report.candidate = *options.only;
     const auto start = Clock::now();
-    trained = or_exit(train(report.candidate, learnt_from, options.train, [](int done, int of) {
+    trained = or_exit(train(report.candidate, rows.learnt_from, options.train, [](int done, int of) {
       show_progress("training", static_cast<size_t>(done), static_cast<size_t>(of));
     }));
     report.train_seconds = seconds_since(start);
   }
   const Booster* booster = trained.booster ? &*trained.booster : nullptr;
-  engine::PlainModel plain = completed(std::move(trained.plain), booster, learnt_from, sketches, options.explain);
-  plain.notes = notes_of(report.candidate, learnt_from, options);
-  plain.reference_scores = fit::reference_scores(or_exit(fit::loaded(plain)), held_out);
-  const engine::Model model = or_exit(fit::loaded(plain));
+  const engine::Model model =
+      or_exit(fit::loaded(completed(std::move(trained.plain), report.candidate, booster, rows, options)));
   or_exit(model.verify_self_test());
   if (booster != nullptr) report.compared_rows = require_equal_margins(*booster, model, data);
-  report.quality = judge(model, held_out);
+  report.quality = judge(model, rows.held_out);
   report.latency_us = single_row_us(model, data);
   report.rows = data.rows_count();
-  report.train_rows = learnt_from.rows_count();
-  report.held_out_rows = held_out.rows_count();
+  report.train_rows = rows.learnt_from.rows_count();
+  report.held_out_rows = rows.held_out.rows_count();
   report.labels = data.labels;
   report.features = data.features.size();
   report.trees = model.trees_count();
@@ -127,7 +133,7 @@ FitReport run_fit(const FitOptions& options) {
   report.weighted = !data.weights.empty();
   report.model_bytes = model.bytes().size();
   or_exit(write_file(options.model, model.bytes()));
-  if (report.comparison) or_exit(write_file(report_path(options), page(report, model, held_out)));
+  if (report.comparison) or_exit(write_file(report_path(options), page(report, model, rows.held_out)));
   return report;
 }
 

@@ -129,7 +129,7 @@ Result<Comparison> compare(const fit::Dataset& data, const CompareOptions& optio
     WB_TRY(one.trained, train(candidate, data, settings, {}));
     one.train_seconds = seconds_since(start);
     const engine::PlainModel& plain = one.trained.plain;
-    WB_TRY(const engine::Model model, complete(plain));
+    WB_TRY(const engine::Model model, complete(candidate, plain));
     one.trial.package_bytes = model.bytes().size();
     one.trial.row_us = single_row_us(model, data);
     one.trial.excluded = over(one, options);

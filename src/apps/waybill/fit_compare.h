@@ -37,8 +37,8 @@ struct Comparison {
   std::vector<fit::Trial> trials() const;
 };
 
-// Everything of a package beside the trees; given so that the bytes that are compared are those that will be written.
-using Complete = std::function<Result<engine::Model>(engine::PlainModel plain)>;
+// The package that would be written, so that the bytes that are compared are its bytes.
+using Complete = std::function<Result<engine::Model>(const fit::Candidate& candidate, engine::PlainModel plain)>;
 
 // Scores each candidate over folds of `data`, then trains it on all of `data` for its size and speed. kInvalid: a limit
 // that nothing meets, with what comes closest; folds that cannot be made.
