@@ -51,8 +51,9 @@ struct Trial {
   Candidate candidate;
   std::vector<double> scores;  // one per fold; folds in which the metric is not defined are left out
   double mean = 0;
-  double error = 0;          // standard error of the mean; repeats do not make folds independent and do not lower it
-  size_t package_bytes = 0;  // these three are the caller's to fill in before choose()
+  double error = 0;  // standard error of the mean; repeats do not make folds independent and do not lower it
+  size_t package_bytes =
+      0;  // these three are the caller's to fill in before choose(), which reads bytes and `excluded`
   double row_us = 0;
   std::string excluded = {};  // why it may not be chosen, "" if it may
 };

@@ -1,6 +1,6 @@
-// Builder: a model from arrays. Python walks a fitted estimator (sdk/python/waybill/sklearn.py) and says here, piece by
-// piece, what engine/model.h holds; what does not fit together is refused by check_description() when it is built. Sums
-// and steps are in f64, as NumPy's are.
+// Builder: a model from arrays. Python walks a fitted estimator (sdk/python/waybill/scikit_learn.py) and says here,
+// piece by piece, what engine/model.h holds; what does not fit together is refused by check_description() when it is
+// built. Sums and steps are in f64, as NumPy's are.
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
@@ -99,7 +99,7 @@ void Builder::tree(uint32_t output, const List<int64_t>& left, const List<int64_
   const size_t n = left.size();
   const size_t width = values.shape(1);
   for (const size_t size : {right.size(), feature.size(), threshold.size(), default_left.size(), values.shape(0)}) {
-    if (size != n || (covers.size() > 0 && covers.size() != n))
+    if (size != n || (covers.size() != n && (keeps_covers_ || covers.size() > 0)))
       throw std::invalid_argument("a tree's arrays differ in length");
   }
   if (width != 1 && width != model_.outputs_count())

@@ -1,6 +1,9 @@
 """waybill.Client against a real hub with a real node: tables, releases, rollouts, records, and what it says when it is refused."""
+import http.client
 import os
 import shutil
+import socket
+import threading
 
 import harness
 import pandas as pd
@@ -115,3 +118,36 @@ def test_another_hub_is_not_trusted(lab, hub, tmp_path):
     shutil.copy(hub.data + "/admin/ca.pem", tmp_path / "admin" / "ca.pem")
     with pytest.raises((OSError, waybill.HubError)):  # ours, with the stranger's certificate
         waybill.Client(hub.url, credentials=tmp_path / "admin").fleet()
+
+
+def test_an_answer_that_is_cut_off_is_none(client, monkeypatch):
+    """Neither http.client nor ssl says that a body ended before its length: half of the records would pass for all."""
+    heads = [b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\n", b"no HTTP\r\n"]
+    asked = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(30)
+
+        def answer():
+            for head in heads:
+                for _ in range(2):  # a question is asked once more
+                    connection, _ = server.accept()
+                    with connection:
+                        asked.append(connection.recv(65536))
+                        connection.sendall(head + b'{"releases": []}')
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        monkeypatch.setattr(http.client, "HTTPSConnection", lambda host, port, timeout, context: http.client.HTTPConnection(
+            "127.0.0.1", server.getsockname()[1], timeout=timeout))
+        for why in ("ended 84 bytes early", "cut off", "no HTTP"):
+            with pytest.raises(ConnectionError, match=why):
+                client.releases()
+        thread.join()
+    assert len(asked) == 2 * len(heads)
+
+
+def test_names_stay_texts(client, monkeypatch):
+    monkeypatch.setattr(client, "_call", lambda *_, **__: (b"node,rule,label,novelty,a\n0012,all,1,,NA\nnull,all,,0.5,x\n", {}))
+    records = client.records("e2e")
+    assert list(records["node"]) == ["0012", "null"] and records["label"][0] == "1" and list(records["a"]) == ["NA", "x"]
+    assert records["novelty"].isna().tolist() == [True, False] and records["label"].isna()[1]

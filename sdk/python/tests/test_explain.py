@@ -65,6 +65,8 @@ def test_what_is_refused():
         without.explain(X)
     with pytest.raises(waybill.Refused):
         waybill.from_sklearn(linear_model.Ridge().fit(X, Y)).explain(X)
+    with pytest.raises(waybill.Refused, match="holds no means of its columns"):
+        waybill.from_sklearn(linear_model.Ridge().fit(X, Y), explain=True)
     explained = waybill.from_xgboost(xgboost.XGBRegressor(n_estimators=2).fit(X, Y), explain=True)
     with pytest.raises(ValueError, match="X has 3 columns"):
         explained.explain(X[:, :3])

@@ -51,14 +51,38 @@ def test_options_are_the_command_s(tmp_path):
         assert made.model.to_bytes() == of_command(tmp_path, frame, y, "--candidate", "tree", "--depth", "3", *options, **columns)
 
 
+def test_kinds_are_the_command_s(tmp_path):
+    frame, y = table(labels=("no", "yes"))
+    frame["state"], frame["code"] = np.asarray(["idle", "run, fast", "ärger"])[np.arange(240) % 3], np.arange(240) % 4
+    frame.loc[5, "state"] = None
+    for candidate in ("tree", "linear"):
+        made = waybill.fit(frame, y.rename("broken"), candidate=candidate, categorical=["state", "code"])
+        assert made.model.to_bytes() == of_command(tmp_path, frame, y.rename("broken"), "--candidate", candidate, "--categorical", "state,code")
+    same = made.model.margin(frame[:3].assign(state=[" run, fast", "never seen", None]))  # blanks go, as the command reads a file
+    assert np.array_equal(same[:2], made.model.margin(frame[:2].assign(state=["run, fast", "other"])))
+    for cells in ([True, False, True], [1.0, 2.0, 3.0]):
+        with pytest.raises(TypeError, match="column 'state' of X holds .*; its kinds are texts"):
+            made.model.margin(frame[:3].assign(state=cells))
+    for column, why in ((["x"] * 240, "says always the same"), ([f"t{i}" for i in range(240)] + ["z"] * 60, None),
+                        ([f"t{i}" for i in range(300)], "300 different categories"), (["x" * 129, "y"] * 120, "longer than 128 bytes")):
+        more = pd.concat([frame, frame])[:len(column)].assign(state=column)
+        if why is None:
+            waybill.fit(more, np.resize(y, len(more)), candidate="tree", categorical=["state"])
+            continue
+        with pytest.raises(ValueError, match=why):
+            waybill.fit(more, np.resize(y, len(more)), candidate="tree", categorical=["state"])
+    with pytest.raises(ValueError, match="X has no column 'nix'"):
+        waybill.fit(frame, y, candidate="tree", categorical=["nix"])
+
+
 def test_the_comparison_is_the_command_s(tmp_path):
     """With the XGBoost that the command is linked with: the package of Debian, whose Python half script/setup puts beside the others."""
     debian = os.path.join(os.path.dirname(sys.executable), "..", "..", "xgboost-1.7.4")
     frame, y = table(rows=300)
     frame.assign(state=y).to_csv(tmp_path / "data.csv", index=False)
     script = ("import pandas, waybill, xgboost; f = pandas.read_csv('data.csv', dtype={'vib': 'f4', 'temp': 'f4', 'load': 'f4'})\n"
-              "for name, more in (('a', {}), ('b', {'trees': 4, 'depth': 3})):\n"
-              "    made = waybill.fit(f.drop(columns='state'), f['state'], repeats=1, folds=3, **more)\n"
+              "for name, more in (('a', {'repeats': 1, 'folds': 3}), ('b', {'trees': 4, 'depth': 3})):\n"
+              "    made = waybill.fit(f.drop(columns='state'), f['state'], **more)\n"
               "    made.model.save(name + '.wbm'); print(made)")
     done = subprocess.run([sys.executable, "-B", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False,
                           env={**os.environ, "PYTHONPATH": f"{debian}:{os.environ['PYTHONPATH']}"})
@@ -100,8 +124,20 @@ def test_what_is_refused():
             (frame.assign(vib="x"), y, {}, TypeError, "column 'vib' of X holds object"),
             (frame.assign(row_id=np.arange(240)), y, {}, waybill.Refused, "'row_id' only numbers the rows"),
             (frame, y, {"weights": np.zeros(240)}, ValueError, "weights, row 0: 0.0 is not above 0"),
+            (frame, y, {"weights": np.full(240, np.inf)}, ValueError, "weights, row 0: inf is not above 0 and finite"),
+            (frame, np.r_[np.inf, np.arange(239.0) / 7], {}, ValueError, "y, row 0: inf is not finite"),
+            (3.0, y, {}, ValueError, "X has shape ()"), (np.zeros((240, 0)), y, {}, ValueError, "at least one feature"),
+            (frame.assign(vib=True), y, {"categorical": ["vib"]}, TypeError, "column 'vib' of X holds bool"),
+            (np.ma.masked_equal(frame.to_numpy(), 0), y, {}, TypeError, "masked array"),
             (frame, y, {"groups": [1], }, ValueError, "groups has shape"),
             (frame, y, {"groups": y, "times": y}, ValueError, "not both"),
+            (frame, y, {"folds": 1}, ValueError, "folds is 1; it is 2 to 20"),
+            (frame, y, {"holdout": 5.0}, ValueError, "holdout is 5.0; it is 0.01 to 0.9"),
+            (frame, y, {"holdout": float("nan")}, ValueError, "holdout is nan"),
+            (frame, y, {"trees": 10**6}, ValueError, "trees is 1000000; it is 1 to 5000"),
+            (frame, y, {"depth": 200}, ValueError, "depth is 200"), (frame, y, {"seed": -1}, ValueError, "seed is -1"),
+            (frame, y, {"max_bytes": 10}, ValueError, "max_bytes and repeats belong to a comparison"),
+            (frame, y, {"candidate": None, "learning_rate": 0.1, "repeats": 2}, ValueError, "belong to a comparison"),
             (frame, np.arange(240.0) / 7, {"balanced": True}, ValueError, "balanced is for classes")):
         with pytest.raises(error) as caught:
             waybill.fit(X, target, **{"candidate": "tree", **options})
@@ -112,6 +148,6 @@ def test_what_is_refused():
 def test_an_error_inside_of_xgboost_comes_through(monkeypatch):
     frame, y = table()
     monkeypatch.setitem(sys.modules, "xgboost", None)
-    for options in ({}, {"candidate": "boosting"}):
+    for options in ({"repeats": 1, "folds": 2}, {"candidate": "boosting"}, {"learning_rate": 0.1}):
         with pytest.raises(ImportError, match="xgboost, which is not installed"):
-            waybill.fit(frame, y, repeats=1, folds=2, **options)
+            waybill.fit(frame, y, **options)

@@ -111,6 +111,9 @@ def test_what_is_refused(lab, hub, config, models, monkeypatch):
     for call, why in (
             (lambda: client.create_deployment("new", models["xgboost"], config={**config, "too": "all"}), "no configuration 'too'"),
             (lambda: client.create_deployment("new", models["xgboost"], config={"key": "k"}), "-C pipeline=FILE is needed"),
+            (lambda: client.create_deployment("new", models["xgboost"], config={**config, "waves": "1;100"}), "waves is whole numbers"),
+            (lambda: client.delete_deployment("pump", config={"rollback": "yes"}), "rollback is 'yes'; it is true or false"),
+            (lambda: client.delete_deployment("pump", config={"rolback": "true"}), "no configuration 'rolback'"),
             (lambda: client.create_deployment("new", models["onnx"], config=named), "no input example"),
             (lambda: client.create_deployment("new", models["onnx"], flavor="xgboost", config=config), "flavour 'xgboost' is none"),
             (lambda: client.create_deployment("new", models["onnx"], config={**config, "key": lab.path("none")}), "release build` failed"),

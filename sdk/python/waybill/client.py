@@ -100,7 +100,7 @@ class Client:
 
     def records(self, pipeline: str, *, since: str = "", until: str = "", node: str = "", dead_letters: bool = False) -> Any:
         """DataFrame of a pipeline's records, each with its waybill: the columns of `waybill dataset export`, among them the rule that
-        sent it and its inclusion probability. `since`, `until`: event time as RFC 3339, Unix milliseconds, or an age such as "7d"."""
+        sent it and its inclusion probability; `event_time` is RFC 3339 text. `since`, `until`: event time as RFC 3339, Unix milliseconds, or an age such as "7d"."""
         import pandas
 
         query = {"format": "csv", "since": since, "until": until, "node": node, "lane": "dead_letter" if dead_letters else "",
@@ -114,7 +114,8 @@ class Client:
             if not cursor:
                 break
         text = b"".join(pages)
-        return pandas.read_csv(io.BytesIO(text)) if text else pandas.DataFrame()
+        as_texts = dict.fromkeys(("node", "pipeline", "release", "schema", "rule", "lane", "label"), str)  # a node may be called 0012
+        return pandas.read_csv(io.BytesIO(text), dtype=as_texts, keep_default_na=False, na_values=[""]) if text else pandas.DataFrame()
 
     # ---- Single things, as the API says them.
     def release(self, name: str) -> dict[str, Any]:
@@ -190,7 +191,7 @@ class Client:
             headers["Idempotency-Key"] = uuid.uuid4().hex  # one for both tries below
         try:
             return self._once(method, target, body, headers)
-        except (ConnectionError, http.client.RemoteDisconnected):
+        except ConnectionError:
             if method != "GET" and not key:
                 raise
             return self._once(method, target, body, headers)
@@ -201,10 +202,15 @@ class Client:
             connection.request(method, target, body or None, headers)
             response = connection.getresponse()
             answer = response.read(_ANSWER_BYTES_MAX + 1)
+            missing = response.length  # neither http.client nor ssl says that a body ended early
+        except http.client.HTTPException as error:
+            raise ConnectionError(f"the answer to {method} {target} is no HTTP, or was cut off: {error!r}") from error
         finally:
             connection.close()
         if len(answer) > _ANSWER_BYTES_MAX:
             raise HubError(f"the hub's answer to {method} {target} is larger than {_ANSWER_BYTES_MAX} bytes")
+        if missing:
+            raise ConnectionError(f"the hub's answer to {method} {target} ended {missing} bytes early")
         if response.status >= 400:
             raise _refusal(method, target, response.status, answer)
         return answer, response.headers

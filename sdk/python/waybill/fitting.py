@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from . import _engine
 from .model import Model
-from .rows import is_frame, rows_of
+from .rows import is_frame, rows_of, text_cells
 
 _AUTO_CLASSES_MAX = 32  # a whole-number target with more values is taken for a quantity
+_CATEGORIES_MAX = 256  # each becomes a column
+_TEXT_BYTES_MAX = 128
 
 
 @dataclass(frozen=True)
@@ -42,15 +44,32 @@ def fit(X: Any, y: Any, *, task: Literal["auto", "classification", "regression"]
         times: Any = None, balanced: bool = False, metric: str | None = None, folds: int = 5, repeats: int | None = None,
         holdout: float = 0.2, seed: int = 1, threads: int = 1, max_bytes: int | None = None,
         candidate: Literal["constant", "linear", "tree", "forest", "boosting"] | None = None, trees: int | None = None,
-        depth: int | None = None, learning_rate: float = 0.3, allow_id: Sequence[str] = (), explain: bool = False) -> Fit:
-    """`X`: DataFrame or array [rows, features], learnt from in f32, NaN = missing. `y`: [rows]: labels, or values; "auto" takes text and
+        depth: int | None = None, learning_rate: float | None = None, categorical: Sequence[str] = (), allow_id: Sequence[str] = (),
+        explain: bool = False) -> Fit:
+    """`X`: DataFrame or array [rows, features], learnt from in f32, NaN = missing. `categorical`: columns of a DataFrame that say a kind,
+    texts or numbers that only name something; each of at most 256 kinds becomes a column inside of the model. `y`: [rows]: labels, or values; "auto" takes text and
     few whole numbers for labels. `weights`, `groups` (never parted), `times` (only the past is learnt from): [rows], not both of the
-    last two. `candidate` trains that one alone, else all are compared and the smallest within one standard error of the best is taken.
+    last two. `candidate` trains that one alone (`trees`, `depth` or `learning_rate` by themselves: boosting), else all are compared and
+    the smallest within one standard error of the best is taken; `max_bytes` and `repeats` are of the comparison.
 
-    `explain` keeps what Model.explain needs. Boosted trees are trained by the `xgboost` that is installed. docs/guide/fit.md explains the choice; Refused and ValueError say
-    what stands against learning from this."""
-    names = [str(name) for name in X.columns] if is_frame(X) else [f"f{i}" for i in range(np.asarray(X).shape[-1])]
-    rows = rows_of(X, names)
+    `explain` keeps what Model.explain needs. Boosted trees are trained by the `xgboost` that is installed. docs/guide/fit.md explains the
+    choice; Refused and ValueError say what stands against learning from this."""
+    shape = np.shape(X)
+    if len(shape) != 2 or shape[1] == 0:
+        raise ValueError(f"X has shape {shape}; [rows, features] with at least one feature is expected")
+    for what, value, low, high in (("folds", folds, 2, 20), ("repeats", repeats, 1, 20), ("holdout", holdout, 0.01, 0.9),
+                                   ("seed", seed, 0, 2**32 - 1), ("threads", threads, 1, 256), ("trees", trees, 1, 5_000),
+                                   ("depth", depth, 1, 14), ("learning_rate", learning_rate, 0.0001, 1.0),
+                                   ("max_bytes", max_bytes, 1, 2**53)):
+        if value is not None and not low <= value <= high:
+            raise ValueError(f"{what} is {value!r}; it is {low} to {high}")
+    alone = candidate or ("boosting" if (trees, depth, learning_rate) != (None, None, None) else "")
+    if alone and (max_bytes is not None or repeats is not None):
+        raise ValueError("max_bytes and repeats belong to a comparison, and candidate, trees, depth or learning_rate ask for one model; "
+                         "leave one of them out")
+    names = [str(name) for name in X.columns] if is_frame(X) else [f"f{i}" for i in range(shape[1])]
+    kinds = {name: _kinds_of(X, names, name) for name in categorical}
+    rows = rows_of(X, names, texts={name: texts for name, (texts, _) in kinds.items() if texts})
     with np.errstate(over="ignore"):
         narrow = np.ascontiguousarray(rows, np.float32)
     infinite = np.argwhere(np.isinf(narrow))
@@ -59,8 +78,11 @@ def fit(X: Any, y: Any, *, task: Literal["auto", "classification", "regression"]
         raise ValueError(f"row {row}, column '{names[column]}': {rows[row, column]!r} is infinite, or too large for f32")
     labels, targets = _targets(y, len(rows), task)
     data = _engine.Dataset(names, labels, narrow, targets)
+    if kinds:
+        data.categories = [kinds[name][1] if name in kinds else [] for name in names]
+        data.texts = [kinds[name][0] if name in kinds else [] for name in names] if any(texts for texts, _ in kinds.values()) else []
     if weights is not None:
-        data.weights = _column(weights, len(rows), "weights", lambda w: w > 0, "above 0").astype(np.float32).tolist()
+        data.weights = _column(weights, len(rows), "weights", _is_weight, "above 0 and finite in f32").astype(np.float32).tolist()
     if groups is not None and times is not None:
         raise ValueError("give groups or times, not both")
     if groups is not None:
@@ -71,11 +93,31 @@ def fit(X: Any, y: Any, *, task: Literal["auto", "classification", "regression"]
     settings.metric, settings.target = metric or "", str(getattr(y, "name", None) or "target")[:128]
     settings.folds, settings.repeats, settings.holdout = folds, repeats or 0, holdout
     settings.seed, settings.threads, settings.balanced = seed, threads, balanced
-    settings.family = candidate or ("boosting" if trees or depth else "")
-    settings.trees, settings.depth, settings.learning_rate = trees or 0, depth or 0, learning_rate
+    settings.family = alone
+    settings.trees, settings.depth, settings.learning_rate = trees or 0, depth or 0, 0.3 if learning_rate is None else learning_rate
     settings.bytes_max, settings.allow_id, settings.explain = max_bytes or 0, list(allow_id), explain
     made: Any = _engine.fit(data, settings, _boost)
     return Fit(model=Model(made.pop("package")), **made)
+
+
+def _kinds_of(X: Any, names: list[str], name: str) -> tuple[list[str], list[float]]:
+    """The texts of a categorical column (none if all are numbers), and what stands for each of its kinds in the rows."""
+    if not is_frame(X) or names.count(name) != 1:
+        raise ValueError(f"categorical: X has no column '{name}'; give a DataFrame that has it")
+    column = X.iloc[:, names.index(name)]
+    numbers = getattr(column.dtype, "kind", "O") in "iuf"
+    texts = sorted({str(cell) for cell in column if cell == cell} if numbers else {*text_cells(column, name, "X")} - {""})
+    if len(texts) < 2:
+        raise ValueError(f"the categorical column '{name}' says always the same; leave it out")
+    if len(texts) > _CATEGORIES_MAX:
+        raise ValueError(f"the categorical column '{name}' has {len(texts)} different categories, at most {_CATEGORIES_MAX} are possible; "
+                         "call the rare ones by one name, or leave it out")
+    long = [text for text in texts if len(text.encode()) > _TEXT_BYTES_MAX]
+    if long:
+        raise ValueError(f"the categorical column '{name}' says '{long[0][:40]}…', which is longer than {_TEXT_BYTES_MAX} bytes")
+    if numbers:
+        return [], sorted({float(np.float32(cell)) for cell in column if cell == cell})
+    return texts, [float(at) for at in range(len(texts))]
 
 
 def _column(values: Any, count: int, what: str, holds: Any, rule: str) -> NDArray[np.float64]:
@@ -86,6 +128,12 @@ def _column(values: Any, count: int, what: str, holds: Any, rule: str) -> NDArra
     if len(wrong):
         raise ValueError(f"{what}, row {wrong[0]}: {column[wrong[0]]!r} is not {rule}")
     return column
+
+
+def _is_weight(column: NDArray[np.float64]) -> Any:
+    with np.errstate(over="ignore"):
+        narrow = column.astype(np.float32)
+    return (narrow > 0) & np.isfinite(narrow)
 
 
 def _numbered(groups: Any, count: int) -> list[int]:
@@ -124,7 +172,12 @@ def _targets(y: Any, count: int, task: str) -> tuple[list[str], list[float]]:
     if task == "regression":
         if None in numbers:
             raise ValueError("y holds texts; values are numbers, or use task='classification'")
-        return [], np.asarray(texts, np.float64).astype(np.float32).tolist()
+        with np.errstate(over="ignore"):
+            values = np.asarray(texts, np.float64).astype(np.float32)
+        wrong = np.flatnonzero(~np.isfinite(values))
+        if len(wrong):
+            raise ValueError(f"y, row {wrong[0]}: {texts[wrong[0]]} is not finite, or too large for f32")
+        return [], values.tolist()
     if task != "classification":
         raise ValueError(f"task is '{task}'; it is one of auto, classification, regression")
     if None not in numbers:

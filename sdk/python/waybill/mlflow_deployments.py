@@ -69,13 +69,16 @@ class WaybillDeploymentClient(BaseDeploymentClient):
     def delete_deployment(self, name: str, config: dict[str, Any] | None = None, endpoint: str | None = None) -> None:
         """Aborts what runs. What nodes have committed stays with them until another release replaces it."""
         config = dict(config or {})
-        rollback = str(config.pop("rollback", "false")).lower() == "true"
+        said = str(config.pop("rollback", "false")).lower()
+        _check_names(config)
+        if said not in ("true", "false"):
+            raise _no(f"rollback is '{said}'; it is true or false")
         client = self._client(config)
         running = [one for one in self._rollouts(client, name) if one["state"] in ("running", "paused", "halted")]
         if not running:
             raise _no(f"no rollout of '{name}' runs; a release stays on its nodes until another one replaces it")
         for one in running:
-            client.abort_rollout(one["id"], rollback)
+            client.abort_rollout(one["id"], said == "true")
 
     def list_deployments(self, endpoint: str | None = None) -> list[dict[str, Any]]:
         client = self._client(None)
@@ -121,9 +124,8 @@ class WaybillDeploymentClient(BaseDeploymentClient):
 
     def _deploy(self, name: str, model_uri: str, flavor: str | None, config: dict[str, Any] | None, supersede: bool) -> dict[str, Any]:
         config = dict(config or {})
-        unknown = sorted(set(config) - _CONFIG)
-        if unknown:
-            raise _no(f"there is no configuration '{unknown[0]}'; it is one of {', '.join(sorted(_CONFIG))}")
+        _check_names(config)
+        options = _rollout_options(config)
         for needed in ("pipeline", "key"):
             if needed not in config:
                 raise _no(f"-C {needed}=FILE is needed; `mlflow deployments help -t waybill` says what it is")
@@ -136,16 +138,29 @@ class WaybillDeploymentClient(BaseDeploymentClient):
             _tool(config, "release", "build", "--name", name, "--version", version, "--pipeline", config["pipeline"], "--model", package,
                   "--key", config["key"], "-o", release)
             client.push_release(release)
-        options: dict[str, Any] = {key: config[key] for key in _ROLLOUT if key in config}
+        if supersede:
+            options["supersede"] = True
+        rollout = client.start_rollout(f"{name}@{version}", config.get("to", "all"), **options)
+        return {"name": name, "flavor": flavor, "release": f"{name}@{version}", "rollout": rollout["id"]}
+
+
+def _check_names(config: dict[str, Any]) -> None:
+    unknown = sorted(set(config) - _CONFIG)
+    if unknown:
+        raise _no(f"there is no configuration '{unknown[0]}'; it is one of {', '.join(sorted(_CONFIG))}")
+
+
+def _rollout_options(config: dict[str, Any]) -> dict[str, Any]:
+    options: dict[str, Any] = {key: config[key] for key in _ROLLOUT if key in config}
+    try:
         for key in ("probation_records", "max_failure_percent"):
             if key in options:
                 options[key] = int(options[key])
         if "waves" in options:
             options["waves"] = [int(wave) for wave in str(options["waves"]).split(",")]
-        if supersede:
-            options["supersede"] = True
-        rollout = client.start_rollout(f"{name}@{version}", config.get("to", "all"), **options)
-        return {"name": name, "flavor": flavor, "release": f"{name}@{version}", "rollout": rollout["id"]}
+    except ValueError:
+        raise _no("waves is whole numbers between commas; probation_records and max_failure_percent are whole numbers") from None
+    return options
 
 
 def _next_version(releases: list[dict[str, Any]]) -> int:

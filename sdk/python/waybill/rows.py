@@ -33,6 +33,8 @@ def rows_of(data: Any, features: Sequence[str], what: str = "X", texts: Mapping[
 
 
 def _rows_of_array(data: Any, features: Sequence[str], what: str) -> Rows:
+    if isinstance(data, np.ma.MaskedArray):
+        raise TypeError(f"{what} is a masked array; give what is missing as NaN: {what}.filled(float('nan'))")
     rows = np.asarray(data)
     wanted = f"a 2-D array [rows, {len(features)}]"
     if rows.dtype not in (np.float32, np.float64) or not rows.dtype.isnative:
@@ -54,7 +56,7 @@ def _rows_of_frame(frame: Any, features: Sequence[str], what: str, texts: Mappin
                 raise ValueError(f"{what} has {names.count(feature)} columns '{feature}'; one is expected")
             raise ValueError(f"{what} has no column '{feature}', which the model needs{nearest(feature, names)}")
         column = frame.iloc[:, names.index(feature)]
-        columns.append(_places(column, texts[feature]) if feature in texts else _numbers(column, feature, what))
+        columns.append(_places(column, feature, what, texts[feature]) if feature in texts else _numbers(column, feature, what))
     narrow = all(column.dtype == np.float32 for column in columns)
     rows = np.empty((len(frame), len(features)), np.float32 if narrow else np.float64)
     for at, column in enumerate(columns):
@@ -62,11 +64,20 @@ def _rows_of_frame(frame: Any, features: Sequence[str], what: str, texts: Mappin
     return rows
 
 
-def _places(column: Any, texts: Sequence[str]) -> NDArray[np.float64]:
+def text_cells(column: Any, name: str, what: str) -> list[str]:
+    """A column's texts without blanks around them, as the command reads a file; "" is missing. pandas' bools and floats are no texts:
+    "true" would read as "True", and "2" as "2.0"."""
+    kind = getattr(column.dtype, "categories", column).dtype
+    if getattr(kind, "kind", "O") in "bf" and not column.isna().all():
+        raise TypeError(f"column '{name}' of {what} holds {kind}; its kinds are texts: read it as such, with "
+                        f"pandas.read_csv(…, dtype={{'{name}': str}}), or {what}['{name}'].astype(str)")
+    return ["" if none else str(cell).strip(" \t\r\n") for cell, none in zip(column, column.isna())]
+
+
+def _places(column: Any, name: str, what: str, texts: Sequence[str]) -> NDArray[np.float64]:
     """The number of each text: -1 if the model does not know it, NaN if it is missing."""
     place = {text: float(at) for at, text in enumerate(texts)}
-    missing = column.isna()
-    return np.asarray([np.nan if none or cell == "" else place.get(str(cell), -1.0) for cell, none in zip(column, missing)])
+    return np.asarray([place.get(cell, -1.0) if cell else np.nan for cell in text_cells(column, name, what)], np.float64)
 
 
 def _numbers(column: Any, name: str, what: str) -> NDArray[Any]:

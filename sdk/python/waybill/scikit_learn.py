@@ -47,6 +47,9 @@ def from_sklearn(estimator: Any, sample: Any = None, *, explain: bool = False) -
     names = getattr(first, "feature_names_in_", None)
     features = [f"f{i}" for i in range(first.n_features_in_)] if names is None else [str(name) for name in names]
     spec = _spec_of(last)
+    if explain and spec.bound is not None:
+        raise _engine.Refused(f"{type_name(last)}: explain=True: it holds no means of its columns, against which a linear model is "
+                              "explained; make it without explain")
     builder = _engine.Builder(spec.objective, spec.compare, features, spec.labels, spec.base.ravel().tolist())
     layout = Layout(builder, len(features))
     columns = layout.columns

@@ -189,6 +189,16 @@ Status set_features(const CsvTable& table, const std::vector<bool>& taken, const
   return ok_status();
 }
 
+// Each category becomes a column, and what trains takes only so many.
+Status check_width(const CsvTable& table, const Dataset& data) {
+  size_t width = 0;
+  for (const std::vector<double>& kinds : data.categories) width += std::max<size_t>(kinds.size(), 1);
+  if (width <= engine::limits::kFeaturesMax) return ok_status();
+  return fail(Code::kInvalid, table.name(), ": categories and numbers become ", std::to_string(width),
+              " columns, at most ", std::to_string(engine::limits::kFeaturesMax),
+              " can be learnt from; call rare categories by one name, or leave columns out with --drop");
+}
+
 void set_groups(const CsvTable& table, size_t column, Dataset& data) {
   std::map<std::string_view, uint32_t> groups;
   for (size_t row = 0; row < table.rows_count(); ++row) {
@@ -285,6 +295,7 @@ Result<Dataset> make_dataset(const CsvTable& table, const DataOptions& options) 
     return fail(Code::kInvalid, "--balanced is for classes, and the target is a quantity");
   if (options.balanced) fit::balance(data);
   WB_CHECK(set_features(table, taken, categorical, data));
+  WB_CHECK(check_width(table, data));
   WB_CHECK(refuse_row_numbers(table, options.allow_id, data));
   return data;
 }

@@ -1,7 +1,6 @@
 #pragma once
-// From a table of text to what a trainer wants, and the bookkeeping around it: which rows are held out, how good the
-// answers on them are, what goes into the package beside the trees. No training here (booster.h), no printing
-// (fit.cpp).
+// From a table of text to what a trainer wants, and how good the answers on held-out rows are. No training here
+// (fit_train.h), no printing (fit_print.h).
 
 #include <cstdint>
 #include <optional>

@@ -65,6 +65,16 @@ TEST(FitData, CategoriesAreTextsByPlaceOrNumbersAsTheyAre) {
   EXPECT_NE(refusal(many, {.target = "y", .categorical = {"t"}})
                 .find("row 257, column 't': more than 256 different categories"),
             std::string::npos);
+  const CsvTable broad = table_of(
+      "a,b,c,d,e,y",
+      [](int i) {
+        const std::string kind = "t" + std::to_string(i);
+        return kind + "," + kind + "," + kind + "," + kind + "," + kind + "," + std::to_string(i % 2);
+      },
+      250);
+  EXPECT_NE(refusal(broad, {.target = "y", .categorical = {"a", "b", "c", "d", "e"}})
+                .find("become 1250 columns, at most 1024"),
+            std::string::npos);
   const CsvTable one = table_of("t,y", [](int i) { return "t," + std::to_string(i % 2); });
   EXPECT_NE(refusal(one, {.target = "y", .categorical = {"t"}}).find("says always the same"), std::string::npos);
 }
