@@ -250,11 +250,12 @@ def main():
         sys.exit("page: our margins are not those of the library that trained; nothing was written\n" + "\n".join(wrong))
     processor, cores, load, system = machine()
     compiler = subprocess.run(["g++", "-dumpfullversion"], capture_output=True, text=True, check=False).stdout.strip()
+    commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False).stdout.strip()
     versions = sorted({f"{peer.title.split(' (')[0]} {peer.version}" for _, _, peers in models for peer in peers})
     base = os.path.splitext(page)[0]
     name = os.path.basename(base)
     lines = ["# How long the engine takes, beside its peers", "", "<!-- written by script/bench engine: edit bench/engine/page.py -->", "",
-             f"`script/bench engine`, {datetime.date.today():%d %B %Y}, one core of {cores} of {processor}, {system}, g++ {compiler}, release preset. "
+             f"`script/bench engine`, {datetime.date.today():%d %B %Y}, at {commit}, one core of {cores} of {processor}, {system}, g++ {compiler}, release preset. "
              f"Load average at the end {load} (the bench itself adds about 1). Taking the time costs {number(out['clock_us'])} µs a call.",
              "", f"Versions: {'; '.join(versions)}.", "", "## Targets", "",
              *head("model", "what", "target", "measured [95 % interval]", "verdict")]
