@@ -30,6 +30,7 @@ const Tensor* Graph::constant(std::string_view name) const {
 Status Graph::give(const Node& node, Columns columns) {
   if (node.outputs.empty() || rows_.contains(node.outputs[0]))
     return fault(node, "has no output, or one that is there already");
+  if (columns.columns.empty()) return refuse(node, "gives no column");
   if (columns.columns.size() > kColumnsMax)
     return refuse(node, "gives more than ", std::to_string(kColumnsMax), " columns");
   for (const Column& column : columns.columns) changes_count_ += 1 + column.changes.size();
@@ -174,6 +175,22 @@ Status Graph::take(const Node& node) {
   return take_before(node, *columns);
 }
 
+// All that the graph gives is what the model answers, or follows from it: a place or a label does if there are labels.
+Status Graph::check_outputs() const {
+  if (file_.outputs.empty()) return fail(Code::kInvalid, "the graph has no output");
+  for (const std::string_view name : file_.outputs) {
+    const auto found = said_.find(name);
+    const Said said = found == said_.end() ? Said::kPassed : found->second;
+    if (said == Said::kPassed || said == Said::kRest)
+      return fail(Code::kUnsupported, "output '", valid_text(name, 64), "' is not what ", predictor_->where(),
+                  " and the operators behind it answer in the end; convert the model without it");
+    if ((said == Said::kPlace || said == Said::kLabel) && out.labels.empty())
+      return fail(Code::kUnsupported, "output '", valid_text(name, 64),
+                  "' is the place of the largest of values that are no probabilities; convert the model without it");
+  }
+  return ok_status();
+}
+
 Status Graph::follow() {
   for (const Tensor& tensor : file_.initializers) constants_[tensor.name] = &tensor;
   for (const Opset& opset : file_.opsets) {
@@ -187,6 +204,7 @@ Status Graph::follow() {
   if (predictor_ == nullptr)
     return fail(Code::kUnsupported, "there is no ensemble of trees, linear model or network in the graph");
   if (chain_) WB_CHECK(finish_chain());
+  WB_CHECK(check_outputs());
   out.notes.emplace_back("library", "onnx, by " + valid_text(file_.producer, 64));
   out.notes.emplace_back("objective", valid_text(predictor_->operation, 64));
   return ok_status();

@@ -1,7 +1,9 @@
 // Behind the predictor: its answers may be passed on, named, and the largest of them chosen, which is what waybill
 // itself does with answers. Anything that computes with them is refused.
 #include <algorithm>
+#include <cmath>
 
+#include "base/utf8.h"
 #include "import/onnx_graph.h"
 
 namespace wb::imports::onnx {
@@ -69,9 +71,13 @@ Status Graph::pass_answers(const Node& node) {
   if (operation == "Normalizer" && text_or(node, "norm", "MAX") == "L1" && !chain_) {
     passes = out.objective == engine::Objective::kIndependent || out.objective == engine::Objective::kSoftprob ||
              out.objective == engine::Objective::kLogistic;
-    if (out.objective == engine::Objective::kIndependent) out.objective = engine::Objective::kOneVsRest;
   }
   if (!passes || node.outputs.empty()) return cannot_pass(node);
+  if (operation == "Normalizer" && out.objective == engine::Objective::kIndependent) {
+    out.objective = engine::Objective::kOneVsRest;
+    for (auto& [name, said] : said_)  // the largest stays the largest
+      if (said == Said::kAnswers) said = Said::kPassed;
+  }
   said_[node.outputs[0]] = now;
   return ok_status();
 }
@@ -90,38 +96,47 @@ Status Graph::pass_units(const Node& node) {
   if (operation == "Identity" || operation == "Reshape" || operation == "Cast" || operation == "ZipMap" ||
       operation == "ArgMax") {
     WB_CHECK(pass_answers(node));
-    const bool goes_on = operation == "Identity" || operation == "Reshape" || operation == "Cast";
-    if (operation == "Cast" && static_cast<Type>(whole_or(node, "to", 0)) != chain_->type &&
-        chain_->end == Chain::End::kOpen && !chain_->activated)
+    const bool casts =
+        operation == "Cast" && static_cast<Type>(whole_or(node, "to", 0)) != chain_->type;  // to another precision
+    if (casts && chain_->end == Chain::End::kOpen && !chain_->activated)
       return refuse(node, "changes the precision in the middle of a network");
-    if (goes_on) {
-      said_[node.outputs[0]] = Said::kUnits;
-      tip_ = node.outputs[0];
-    }
+    if (operation != "ZipMap" && operation != "ArgMax" && !casts) said_[node.outputs[0]] = Said::kUnits;
     return ok_status();
   }
   return take_units(node);
 }
 
+// The label of the largest: from a list of all, by its place.
+Status Graph::label_place(const Node& node, const Tensor& labels) {
+  std::vector<std::string> names(labels.texts.begin(), labels.texts.end());
+  if (labels.type != Type::kText && !is_whole(labels.type))
+    return refuse(node, "gives labels of ", type_name(labels.type), "; texts and whole numbers can be carried");
+  for (const double label : labels.numbers) {
+    constexpr double kExactMax = 1LL << 53;
+    if (!(std::fabs(label) < kExactMax)) return refuse(node, "has a label of 2^53 or more");
+    names.push_back(std::to_string(static_cast<int64_t>(label)));
+  }
+  said_[node.outputs[0]] = Said::kLabel;
+  return name_labels(node, std::move(names));
+}
+
 Status Graph::take_behind(const Node& node) {
   const auto said = [&](size_t i) { return i < node.inputs.size() ? said_.find(node.inputs[i]) : said_.end(); };
   const auto is = [&](size_t i, Said what) { return said(i) != said_.end() && said(i)->second == what; };
+  for (size_t i = 0; i < node.inputs.size(); ++i)
+    if (is(i, Said::kPassed))
+      return refuse(node, "takes '", valid_text(node.inputs[i], 64),
+                    "', from which the graph has gone on elsewhere; branches cannot be carried");
   if (node.operation == "Concat" && node.inputs.size() == 2 && is(0, Said::kRest) && is(1, Said::kUnits) &&
       whole_or(node, "axis", 0) == 1 && !node.outputs.empty()) {
     two_sided_ = true;
+    go_on();  // p alone is no more what the model says
     said_[node.outputs[0]] = Said::kAnswers;
     return ok_status();
   }
-  // The label of the largest: from a list of all, by its place.
   if (node.operation == "ArrayFeatureExtractor" && is(1, Said::kPlace) && constant(node.inputs[0]) != nullptr &&
-      !node.outputs.empty()) {
-    const Tensor& labels = *constant(node.inputs[0]);
-    said_[node.outputs[0]] = Said::kLabel;
-    if (!is_whole(labels.type)) return ok_status();  // texts, which a ZipMap names too
-    std::vector<std::string> names;
-    for (const double label : labels.numbers) names.push_back(std::to_string(static_cast<int64_t>(label)));
-    return name_labels(node, std::move(names));
-  }
+      !node.outputs.empty())
+    return label_place(node, *constant(node.inputs[0]));
   const bool units_second =
       !is(0, Said::kUnits) && is(1, Said::kUnits) && (node.operation == "Add" || node.operation == "Sub");
   for (size_t i = 1; i < node.inputs.size(); ++i)

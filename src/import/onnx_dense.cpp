@@ -30,6 +30,7 @@ Status check_precision(const Node& node, const Columns& columns) {
 Result<Objective> objective_of(const Node& node, std::string_view transform, size_t outputs) {
   if (transform == "SOFTMAX" && outputs > 1) return Objective::kSoftprob;
   if (transform == "LOGISTIC") return outputs == 1 ? Objective::kLogistic : Objective::kIndependent;
+  if (transform == "SOFTMAX") return refuse(node, "has a softmax of one score");
   if (transform == "NONE")
     return refuse(node,
                   "has the post_transform NONE, whose scores are no probabilities; calibrate the model before "
@@ -61,7 +62,7 @@ Status Graph::predict_linear(const Node& node, const Columns& columns) {
   const Attribute* biases = node.find("intercepts");
   const size_t width = columns.columns.size();
   const size_t numbers = weights == nullptr ? 0 : weights->numbers.size();
-  const size_t outputs = numbers / width;
+  const size_t outputs = width == 0 ? 0 : numbers / width;
   if (outputs == 0 || outputs > engine::limits::kOutputsMax || outputs * width != numbers)
     return fault(node, "has ", std::to_string(numbers), " coefficients for ", std::to_string(width), " columns");
   if (biases != nullptr && !biases->numbers.empty() && biases->numbers.size() != outputs)
@@ -100,6 +101,18 @@ Status Graph::start_chain(const Node& node, const Columns& columns) {
   return ok_status();
 }
 
+// Whoever asks later for what was said before asks for what stands in the middle of the chain.
+void Graph::go_on() {
+  for (auto& [name, said] : said_) said = Said::kPassed;
+  out.labels.clear();
+}
+Status Graph::extend(const Node& node) {
+  if (node.outputs.empty()) return fault(node, "has no output");
+  go_on();
+  said_[node.outputs[0]] = Said::kUnits;
+  return ok_status();
+}
+
 // One number for each unit, as a row or one for all.
 Status Graph::add_bias(const Node& node) {
   const bool first = said_.contains(node.inputs[0]);
@@ -128,14 +141,14 @@ Status Graph::add_layer(const Node& node) {
     return refuse(node, "scales or turns over what it multiplies; alpha 1, beta 1 and transA 0 can be carried");
   const bool turned = gemm && whole_or(node, "transB", 0) != 0;
   const size_t inputs = chain_->units();
-  const size_t units = matrix->numbers.size() / inputs;
+  const size_t units = inputs == 0 ? 0 : matrix->numbers.size() / inputs;
   const std::vector<int64_t> due =
       turned ? std::vector<int64_t>{static_cast<int64_t>(units), static_cast<int64_t>(inputs)}
              : std::vector<int64_t>{static_cast<int64_t>(inputs), static_cast<int64_t>(units)};
   const bool column = !gemm && matrix->shape.size() == 1 && units == 1;
   if (units == 0 || units * inputs != matrix->numbers.size() || (!column && matrix->shape != due))
     return fault(node, "takes a constant whose shape does not go with ", std::to_string(inputs), " inputs");
-  if (units > engine::limits::kLayerUnitsMax || chain_->layers.size() > engine::limits::kLayersMax)
+  if (units > engine::limits::kLayerUnitsMax || chain_->layers.size() >= engine::limits::kLayersMax)
     return refuse(node, "makes a layer of ", std::to_string(units), " units; at most ",
                   std::to_string(engine::limits::kLayersMax), " layers of ",
                   std::to_string(engine::limits::kLayerUnitsMax), " units can be carried");
@@ -153,11 +166,7 @@ Status Graph::add_layer(const Node& node) {
     WB_CHECK(spread(node, bias->numbers, units, chain_->layers.back().biases));
     chain_->biased = true;
   }
-  said_.erase(tip_);
-  if (node.outputs.empty()) return fault(node, "has no output");
-  tip_ = node.outputs[0];
-  said_[tip_] = Said::kUnits;
-  return ok_status();
+  return extend(node);
 }
 
 Status Graph::activate(const Node& node) {
@@ -190,11 +199,7 @@ Status Graph::take_units(const Node& node) {
   if (operation == "Add") WB_CHECK(add_bias(node));
   if (activation) WB_CHECK(activate(node));
   if (operation != "Add" && !activation) return cannot_pass(node);
-  if (node.outputs.empty()) return fault(node, "has no output");
-  said_.erase(tip_);  // whoever asks for it later asks for what stands in the middle of the chain
-  tip_ = node.outputs[0];
-  said_[tip_] = Said::kUnits;
-  return ok_status();
+  return extend(node);
 }
 
 // What the last layer's activation is to the answers.

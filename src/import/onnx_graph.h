@@ -19,6 +19,7 @@ enum class Said : uint8_t {
   kRest,     // 1 - the one probability
   kPlace,    // which answer is the largest
   kLabel,
+  kPassed,  // no more what the model says: the graph went on from it
 };
 
 // A chain of dense layers as far as it has been followed.
@@ -64,12 +65,16 @@ class Graph {
   Status add_bias(const Node& node);
   Status activate(const Node& node);
   Status finish_chain();
+  Status check_outputs() const;
   void say(const Node& node, Said first, Said second);
 
   Status take_behind(const Node& node);
   Status pass_label(const Node& node);
   Status pass_answers(const Node& node);
   Status pass_units(const Node& node);
+  void go_on();  // the chain does, from whatever was said so far
+  Status extend(const Node& node);
+  Status label_place(const Node& node, const Tensor& labels);
   Status name_labels(const Node& node, std::vector<std::string> labels);
   Status cannot_pass(const Node& node) const;
 
@@ -86,7 +91,6 @@ class Graph {
   size_t changes_count_ = 0;
   const Node* predictor_ = nullptr;
   std::optional<Chain> chain_;
-  std::string_view tip_;    // the name that the chain ends at
   bool two_sided_ = false;  // 1 - p stands beside p
 };
 

@@ -1,6 +1,7 @@
 #pragma once
-// What the parts of the ONNX importer share: onnx_graph.h follows the graph, onnx_steps.cpp turns what stands before
-// the predictor into steps, onnx_trees.cpp reads the trees.
+// What the parts of the ONNX importer share: onnx.cpp follows the graph (onnx_graph.h), onnx_before.cpp takes what
+// stands before the predictor, which onnx_steps.cpp writes as steps, onnx_trees.cpp and onnx_dense.cpp read the
+// predictor, and onnx_behind.cpp takes what passes on its answers.
 
 #include <string>
 #include <vector>

@@ -205,6 +205,12 @@ Result<Tensor> read_tensor(const Field& message, Budget& budget) {
       case 5:
       case 7:
       case 11: WB_CHECK(add_wholes(field, budget, out.numbers)); break;
+      case 6: {
+        WB_CHECK(budget.take_name(field.offset));
+        WB_TRY(const std::string_view text, text_of(field));
+        out.texts.push_back(text);
+        break;
+      }
       case 8: {
         WB_TRY(out.name, text_of(field));
         break;

@@ -31,7 +31,8 @@ struct Tensor {
   std::string_view name;
   Type type = Type::kNone;
   std::vector<int64_t> shape;
-  std::vector<double> numbers;  // kFloat, kInt32, kInt64 up to 2^53, kDouble, and the small whole types
+  std::vector<double> numbers;          // kFloat, kInt32, kInt64 up to 2^53, kDouble, and the small whole types
+  std::vector<std::string_view> texts;  // kText
 };
 
 struct Attribute {

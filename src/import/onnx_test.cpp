@@ -101,6 +101,10 @@ TEST(ImportOnnx, LinearModels) {
                 .find("computes with what"),
             std::string::npos);
   EXPECT_NE(objective({onnx_linear("NONE")}).find("whose scores are no probabilities"), std::string::npos);
+  const Operator one = Operator("LinearClassifier", {"x"}, {"label", "y"}).reals("coefficients", {1, 2});
+  EXPECT_NE(objective({Operator(one).wholes("classlabels_ints", {0, 1}).text("post_transform", "SOFTMAX")})
+                .find("has a softmax of one score"),
+            std::string::npos);
   EXPECT_NE(objective({onnx_linear("PROBIT")}).find("the post_transform PROBIT"), std::string::npos);
   Operator two("LinearClassifier", {"x"}, {"label", "y"});
   two.reals("coefficients", {1, 2, -1, -2}).reals("intercepts", {3, -3}).texts("classlabels_strings", {"no", "yes"});
@@ -138,11 +142,96 @@ TEST(ImportOnnx, Networks) {
   };
   refused(Operator("Conv", {"y"}, {"z"}), "Conv 'n'");
   refused(Operator("Add", {"y", "c"}, {"z"}), "not right behind its products");
-  refused(Operator("Add", {"y", "h"}, {"z"}), "does not add a constant of its layer's type");
+  refused(Operator("Add", {"y", "x"}, {"z"}), "does not add a constant of its layer's type");
+  refused(Operator("Add", {"y", "h"}, {"z"}), "takes 'h', from which the graph has gone on elsewhere");
   refused(Operator("MatMul", {"y", "w"}, {"z"}), "does not go with 1 inputs");
   refused(Operator("MatMul", {"w", "y"}, {"z"}), "computes with what");
   refused(Operator("Softmax", {"y"}, {"z"}), "1 units for 1 classes");
   expect_refused(onnx_model(onnx_network("Relu"), 3), "does not go with 3 inputs");
+}
+
+TEST(ImportOnnx, NoColumnsAtAll) {
+  Operator none("Constant", {}, {"none"});
+  none.tensor("value", 7, "", {0});
+  const Operator gather = Operator("Gather", {"x", "none"}, {"e"}).whole("axis", 1);
+  const Operator values = Operator("LinearRegressor", {"e"}, {"y"}).reals("coefficients", {1});
+  expect_refused(onnx_model({none, gather, values}), "Gather 'n' (byte 51): gives no column");
+  expect_refused(onnx_model({none, gather, onnx_constant("w", {}, {0, 2}), Operator("MatMul", {"e", "w"}, {"y"})}),
+                 "gives no column");
+  expect_refused(onnx_model({none, gather, regression("BRANCH_LEQ", "e")}), "gives no column");
+}
+
+TEST(ImportOnnx, ChainsHaveOneEnd) {
+  const std::string_view branch = "', from which the graph has gone on elsewhere; branches cannot be carried";
+  const auto refused = [&](const std::vector<Operator>& last, const std::string& name) {
+    expect_refused(onnx_model(onnx_network("Relu", last)), "takes '" + name + std::string(branch));
+  };
+  const Operator same("Identity", {"y"}, {"i"});
+  refused({same, Operator("MatMul", {"i", "c"}, {"q"}), Operator("MatMul", {"y", "c"}, {"z"})}, "y");
+  refused({Operator("Softmax", {"y"}, {"s"}), Operator("ArgMax", {"y"}, {"z"}).whole("axis", 1)}, "y");
+  std::vector<Operator> sides = onnx_two_sides();
+  sides.push_back(Operator("MatMul", {"p", "c"}, {"z"}));
+  refused(sides, "p");
+  // The same names on a straight way.
+  EXPECT_EQ(margin_of(onnx_model(onnx_network("Relu", {same, Operator("MatMul", {"i", "c"}, {"z"})})), {1, -2}),
+            0.25 * (0.25 + 2 * 0.5));
+  const auto casts = [&](int64_t there) {
+    return onnx_model(
+        onnx_network("Relu", {Operator("Relu", {"y"}, {"r"}), Operator("Cast", {"r"}, {"d"}).whole("to", there),
+                              Operator("Cast", {"d"}, {"f"}).whole("to", 1), Operator("MatMul", {"f", "c"}, {"z"})}));
+  };
+  EXPECT_EQ(margin_of(casts(1), {1, -2}), 0.25 * (0.25 + 2 * 0.5));
+  expect_refused(casts(11), "computes with what");
+  std::vector<Operator> deep = {onnx_constant("w", {1, 0, 0, 1}, {2, 2})};
+  const std::vector<std::string> names = {"a", "b", "c", "d", "e", "f", "g", "h", "i",
+                                          "j", "k", "l", "m", "n", "o", "p", "q"};
+  std::string_view from = "x";
+  for (const std::string& to : names) {
+    deep.push_back(Operator("MatMul", {from, "w"}, {to}));
+    from = to;
+  }
+  expect_refused(onnx_model(deep), "at most 16 layers");
+  deep.pop_back();
+  EXPECT_EQ(margins_of(onnx_model(deep), {1, 2}), (std::vector<double>{1, 2}));
+}
+
+TEST(ImportOnnx, OutputsAreWhatTheModelAnswers) {
+  const std::vector<Operator> relu = onnx_network("Relu");
+  EXPECT_TRUE(import_model(onnx_model(relu, 2, 1, {"y"})).ok());
+  for (const std::string_view other : {"h", "h3", "x", "w", "nothing"}) {
+    const std::string why = "output '" + std::string(other) + "' is not what MatMul 'n' (byte ";
+    expect_refused(onnx_model(relu, 2, 1, {other}), why);
+    expect_refused(onnx_model(relu, 2, 1, {"y", other}), why);
+  }
+  const std::vector<Operator> sides = onnx_network("Relu", onnx_two_sides());
+  EXPECT_TRUE(import_model(onnx_model(sides, 2, 1, {"label", "both", "place"})).ok());
+  expect_refused(onnx_model(sides, 2, 1, {"label", "p"}), "output 'p' is not what");
+  expect_refused(onnx_model(sides, 2, 1, {"q"}), "output 'q' is not what");
+  const Operator largest = Operator("ArgMax", {"y"}, {"z"}).whole("axis", 1);
+  const std::string_view place = "output 'z' is the place of the largest of values that are no probabilities";
+  expect_refused(onnx_model({regression(), largest}), place);
+  expect_refused(onnx_model(onnx_network("Relu", {largest})), place);
+  EXPECT_TRUE(import_model(onnx_model({onnx_classes(), largest})).ok());
+  const Operator share = Operator("Normalizer", {"y"}, {"z"}).text("norm", "L1");
+  EXPECT_TRUE(import_model(onnx_model({onnx_linear("LOGISTIC"), share}, 2, 1, {"label", "z"})).ok());
+  expect_refused(onnx_model({onnx_linear("LOGISTIC"), share}, 2, 1, {"y"}), "output 'y' is not what LinearClassifier");
+  EXPECT_TRUE(import_model(onnx_model({onnx_linear(), share}, 2, 1, {"y", "z"})).ok());  // has the sum 1 already
+}
+
+TEST(ImportOnnx, LabelsOfNetworks) {
+  const auto model = import_model(onnx_model(onnx_network("Tanh", onnx_two_sides(true))));
+  ASSERT_TRUE(model.ok()) << model.error().text;
+  EXPECT_EQ(model->labels, (std::vector<std::string>{"no", "yes"}));
+  const auto refused = [](const Operator& labels, std::string_view why) {
+    const Operator label("ArrayFeatureExtractor", {"names", "place"}, {"other"});
+    std::vector<Operator> last = onnx_two_sides(true);
+    last.insert(last.end(), {labels, label});
+    expect_refused(onnx_model(onnx_network("Relu", last)), why);
+  };
+  refused(Operator("Constant", {}, {"names"}).words({"yes", "no"}), "names the classes otherwise");
+  refused(onnx_constant("names", {0, 1}, {2}), "gives labels of float");
+  Operator large("Constant", {}, {"names"});
+  refused(large.tensor("value", 7, std::string(7, '\0') + '\x7f', {1}), "has a label of 2^53 or more");
 }
 
 TEST(ImportOnnx, StepsBeforeTheTrees) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace wb::imports::testing {
@@ -39,9 +40,10 @@ class Message {
 // An operator of ONNX.
 class Operator {
  public:
-  Operator(std::string_view operation, std::vector<std::string_view> inputs, std::vector<std::string_view> outputs) {
+  Operator(std::string_view operation, std::vector<std::string_view> inputs, std::vector<std::string_view> outputs)
+      : outputs_(std::move(outputs)) {
     for (const auto input : inputs) node_.text(1, input);
-    for (const auto output : outputs) node_.text(2, output);
+    for (const auto output : outputs_) node_.text(2, output);
     node_.text(3, "n").text(4, operation);
   }
   Operator& wholes(std::string_view name, std::vector<int64_t> values) {
@@ -71,7 +73,14 @@ class Operator {
     for (const int64_t size : shape) tensor.whole(1, size);
     return put(Message().text(1, name).message(5, tensor.whole(2, kind).text(9, raw)));
   }
+  // A constant of texts.
+  Operator& words(std::vector<std::string_view> values) {
+    Message tensor;
+    for (const auto value : values) tensor.text(6, value);
+    return put(Message().text(1, "value").message(5, tensor.whole(2, 8)));
+  }
   const Message& message() const { return node_; }
+  const std::vector<std::string_view>& outputs() const { return outputs_; }
 
  private:
   Operator& put(const Message& attribute) {
@@ -79,17 +88,21 @@ class Operator {
     return *this;
   }
   Message node_;
+  std::vector<std::string_view> outputs_;
 };
 
-// A model with an input "x" of `width` columns of a type (1 float, 7 int64, 11 double) and an output "y".
-inline std::string onnx_model(const std::vector<Operator>& operators, int64_t width = 2, int64_t type = 1) {
+// A model with an input "x" of `width` columns of a type (1 float, 7 int64, 11 double), which gives `outputs`, or what
+// its last operator gives.
+inline std::string onnx_model(const std::vector<Operator>& operators, int64_t width = 2, int64_t type = 1,
+                              const std::vector<std::string_view>& outputs = {}) {
   const Message rows = Message().text(2, "N");
   const Message shape = Message().message(1, rows).message(1, Message().whole(1, width));
   const Message tensor = Message().whole(1, type).message(2, shape);
   Message graph;
   for (const Operator& one : operators) graph.message(1, one.message());
   graph.message(11, Message().text(1, "x").message(2, Message().message(1, tensor)));
-  graph.message(12, Message().text(1, "y"));
+  for (const auto name : outputs.empty() ? operators.back().outputs() : outputs)
+    graph.message(12, Message().text(1, name));
   Message model;
   model.whole(1, 8).text(2, "hand").message(7, graph);
   return model.message(8, Message().text(1, "ai.onnx.ml").whole(2, 3)).bytes();
@@ -153,10 +166,11 @@ inline std::vector<Operator> onnx_network(std::string_view activation, std::vect
   out.insert(out.end(), last.begin(), last.end());
   return out;
 }
-// How skl2onnx goes on behind two classes.
-inline std::vector<Operator> onnx_two_sides() {
+// How skl2onnx goes on behind two classes, 5 and 7 or texts.
+inline std::vector<Operator> onnx_two_sides(bool texts = false) {
   Operator classes("Constant", {}, {"classes"});
-  classes.tensor("value", 7, std::string("\x05\0\0\0\0\0\0\0\x07\0\0\0\0\0\0\0", 16), {2});
+  if (!texts) classes.tensor("value", 7, std::string("\x05\0\0\0\0\0\0\0\x07\0\0\0\0\0\0\0", 16), {2});
+  if (texts) classes.words({"no", "yes"});
   return {onnx_constant("one", {1}, {}),
           classes,
           Operator("Sigmoid", {"y"}, {"p"}),

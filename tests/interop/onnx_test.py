@@ -186,6 +186,10 @@ class Onnx(interop.Case):
                 line = pipeline.make_pipeline(preprocessing.StandardScaler(), one).fit(x, target)
                 self.check_dense(to_onnx(line, x[:1], options={"zipmap": False}), x, "a network", f"{activation} {target[0]}")
                 self.check_dense(to_onnx(one.fit(x, target), x[:1]), x, "a network with layers of 8, 5,", f"zipmap {activation}")
+        for named in (np.where(y > 0, "yes", "no"), np.asarray(["lo", "mid", "hi"])[three % 3]):  # texts that no ZipMap names
+            one = neural_network.MLPClassifier((5,), max_iter=30, random_state=1).fit(x, named)
+            package = self.check_dense(to_onnx(one, x[:1], options={"zipmap": False}), x, "a network", f"texts {named[0]}")
+            self.assertEqual(self.show(package)["labels"], sorted(set(named)))
         one = neural_network.MLPRegressor((6,), max_iter=50, random_state=1)
         package = self.check_dense(to_onnx(one.fit(x, y), x[:1]), x, "a network with layers of 6, 1 units", "values", atol=5e-6)
         # skl2onnx lays two targets of a row under each other, as if they were two rows.
