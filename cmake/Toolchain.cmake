@@ -14,6 +14,11 @@ option(WB_SKIP_APPS "build only what the determinism gate needs" OFF)
 add_compile_options(-ffp-contract=off -Wall -Wextra -Wpedantic -Werror -Wshadow -Wnon-virtual-dtor
   -ffile-prefix-map=${CMAKE_SOURCE_DIR}=. -fstack-protector-strong -ffunction-sections -fdata-sections)
 add_compile_definitions(_FORTIFY_SOURCE=2)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  # clang++ 14 decides `if consteval` behind a function at compile time, so that std::allocator of libstdc++ 12 takes its
+  # way for constant evaluation at run time: one without alignment, which kernels.h needs. The older builtin is right.
+  add_compile_options(-U__cpp_if_consteval)
+endif()
 if(WB_PLANTED)
   add_compile_definitions(WB_PLANTED)
 endif()
