@@ -18,8 +18,8 @@ def table(root: pathlib.Path) -> str:
         elif module.doors:
             extras = [f"`{module.name}/{extra}`" for extra in module.doors]
             door = ", ".join(([door] if (root / "src" / module.door).exists() else []) + extras)
-        elif not (root / "src" / module.door).exists():
-            door = "–"  # apps, python: what others start or import, not include
+        elif module.name in ("apps", "python"):
+            door = "–"  # what others start or import, not include
         rows.append(f"| {module.name} | {module.kind} | {door} | {', '.join(module.uses) or '–'} | {', '.join(module.third) or '–'} |")
     return "\n".join(rows)
 
