@@ -27,7 +27,9 @@ void exchange_request(std::string_view bytes) {
     }
   for (const wire::SchemaDef& schema : request->schemas()) {
     const auto known = wire::from_wire(schema);
-    WB_HOLDS(known.ok() && wire::encode(wire::to_wire(*known)) == wire::encode(schema), "schema");
+    WB_HOLDS(known.ok(), "schema");
+    const wire::SchemaDef said = wire::to_wire(*known);  // without what a later version may have said besides
+    WB_HOLDS(said.id() == schema.id() && *wire::from_wire(said) == *known, "schema");
   }
   check_again(*request, wire::decode_exchange_request);
 }
