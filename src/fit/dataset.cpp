@@ -30,6 +30,7 @@ Dataset Dataset::subset(const std::vector<size_t>& indices) const {
 }
 
 std::vector<float> one_hot_rows(const Dataset& data, std::span<const float> rows) {
+  if (!data.has_categories()) return {rows.begin(), rows.end()};
   const size_t width = data.features.size();
   std::vector<float> out;
   for (size_t at = 0; at < rows.size(); at += width) {

@@ -13,6 +13,7 @@ namespace wb::fit {
 struct Dataset {
   static constexpr size_t kRowsMin = 20;
   static constexpr size_t kAutoClassesMax = 32;  // a whole-number target with more values is taken for a quantity
+  static constexpr size_t kCategoriesMax = 256;  // of a categorical feature; each becomes a column
 
   engine::Objective objective = engine::Objective::kSoftprob;  // kLogistic for two labels, kRegression for none
   std::vector<std::string> features;
@@ -38,7 +39,7 @@ struct Dataset {
 // The same rows as trainers want them: a categorical feature becomes one column per category, 1 or 0, behind all
 // others; what is none of its categories, or missing, is 0 in all of them. The data itself if nothing is categorical.
 Dataset one_hot(const Dataset& data);
-// The same for any rows of its features; only for data that has_categories().
+// The same for any rows of its features.
 std::vector<float> one_hot_rows(const Dataset& data, std::span<const float> rows);
 // The same for what was trained on one_hot(data): it takes the features of `data` from now on, and makes the columns in
 // its first steps.

@@ -40,6 +40,17 @@ std::string Candidate::name() const {
   return "";
 }
 
+Result<Candidate> candidate_by_name(std::string_view family, std::optional<size_t> trees, std::optional<size_t> depth,
+                                    double learning_rate) {
+  if (family == "constant") return Candidate{Family::kConstant};
+  if (family == "linear") return Candidate{Family::kLinear};
+  if (family == "tree") return Candidate{Family::kTree, 1, depth.value_or(5)};
+  if (family == "forest") return Candidate{Family::kForest, trees.value_or(40), depth.value_or(8)};
+  if (family == "boosting") return Candidate{Family::kBoosting, trees.value_or(50), depth.value_or(6), learning_rate};
+  return fail(Code::kNotFound, "there is no candidate '", family,
+              "'; it is one of constant, linear, tree, forest, boosting");
+}
+
 std::vector<Candidate> ladder(const Dataset& data) {
   std::vector<Candidate> out{{Family::kConstant}};
   if (linear_is_possible(data)) out.push_back({Family::kLinear});
@@ -65,6 +76,31 @@ engine::PlainModel constant(const Dataset& data) {
   if (sums.size() == 2) sums.erase(sums.begin());  // one share says both
   for (size_t i = 0; i < sums.size(); ++i)
     model.base_margins[i] = static_cast<double>(static_cast<float>(sums[i] / weights));
+  return model;
+}
+
+namespace {
+
+Result<engine::PlainModel> train_columns(const Candidate& candidate, const Dataset& columns, uint32_t seed,
+                                         const Trainer& boost) {
+  switch (candidate.family) {
+    case Family::kConstant: return constant(columns);
+    case Family::kLinear:
+      if (linear_is_possible(columns)) return linear(columns);
+      return fail(Code::kInvalid, "a linear model of ", std::to_string(columns.rows_count()), " rows and ",
+                  std::to_string(columns.features.size()), " columns takes too long; leave features out");
+    case Family::kBoosting: return boost(candidate, columns);
+    case Family::kTree:
+    case Family::kForest: break;
+  }
+  return grow(columns, {.trees = candidate.trees, .depth = candidate.depth, .seed = seed});
+}
+
+}  // namespace
+
+Result<engine::PlainModel> train(const Candidate& candidate, const Dataset& data, uint32_t seed, const Trainer& boost) {
+  WB_TRY(engine::PlainModel model, train_columns(candidate, one_hot(data), seed, boost));
+  begin_with_one_hot(data, model);
   return model;
 }
 

@@ -11,6 +11,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -33,6 +34,11 @@ struct Candidate {
   std::string name() const;  // "linear", "tree, depth 5", "forest, 40 × depth 8", …
 };
 
+// By its family's name: constant, linear, tree, forest or boosting. What is not said of its shape is as usual.
+// kNotFound: no such family.
+Result<Candidate> candidate_by_name(std::string_view family, std::optional<size_t> trees, std::optional<size_t> depth,
+                                    double learning_rate);
+
 // From simple to complex.
 std::vector<Candidate> ladder(const Dataset& data);
 
@@ -41,6 +47,9 @@ engine::PlainModel constant(const Dataset& data);
 
 // Trees, objective, features and labels; nothing beside them.
 using Trainer = std::function<Result<engine::PlainModel>(const Candidate&, const Dataset&)>;
+
+// Trains any candidate on any data. `boost` grows boosted trees, on columns without categories; the rest is done here.
+Result<engine::PlainModel> train(const Candidate& candidate, const Dataset& data, uint32_t seed, const Trainer& boost);
 
 // As a node would run it.
 Result<engine::Model> loaded(const engine::PlainModel& model);
@@ -52,8 +61,8 @@ struct Trial {
   std::vector<double> scores;  // one per fold; folds in which the metric is not defined are left out
   double mean = 0;
   double error = 0;  // standard error of the mean; repeats do not make folds independent and do not lower it
-  size_t package_bytes =
-      0;  // these three are the caller's to fill in before choose(), which reads bytes and `excluded`
+  // The caller's to fill in; choose() reads bytes and `excluded`.
+  size_t package_bytes = 0;
   double row_us = 0;
   std::string excluded = {};  // why it may not be chosen, "" if it may
 };

@@ -1,11 +1,13 @@
 #include "fit/package.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <string_view>
 
-#include "fit/fit.h"
+#include "base/bytes.h"
+#include "fit/folds.h"
 
 namespace wb::fit {
 namespace {
@@ -23,8 +25,6 @@ bool names_rows(std::string name) {
   return name.empty() || name.starts_with("unnamed");  // what pandas calls an index that was saved
 }
 
-}  // namespace
-
 std::vector<engine::FeatureSketch> sketches_of(const Dataset& train) {
   std::vector<engine::FeatureSketch> sketches;
   std::vector<float> column(train.rows_count());
@@ -35,6 +35,8 @@ std::vector<engine::FeatureSketch> sketches_of(const Dataset& train) {
   return sketches;
 }
 
+// Rows that show every part of a model: a spread of real ones, one of zeros and one that is all missing. f32[n,
+// features]
 std::vector<float> self_test_rows(const Dataset& data) {
   constexpr size_t kSpread = 32;
   std::vector<float> rows;
@@ -45,6 +47,68 @@ std::vector<float> self_test_rows(const Dataset& data) {
   rows.resize(rows.size() + data.features.size(), 0.0F);
   rows.resize(rows.size() + data.features.size(), std::numeric_limits<float>::quiet_NaN());
   return rows;
+}
+
+std::vector<std::pair<std::string, std::string>> notes_of(const Candidate& candidate, const Dataset& train,
+                                                          const Work& work) {
+  const bool boosted = candidate.family == Family::kBoosting;
+  std::vector<std::pair<std::string, std::string>> notes = {{"trainer", boosted ? work.booster : "waybill fit"},
+                                                            {"target", work.target.substr(0, 128)},
+                                                            {"trees", std::to_string(candidate.trees)},
+                                                            {"depth", std::to_string(candidate.depth)},
+                                                            {"seed", std::to_string(work.seed)},
+                                                            {"train_rows", std::to_string(train.rows_count())}};
+  if (boosted) notes.emplace_back("learning_rate", shortest(candidate.learning_rate));
+  return notes;
+}
+
+}  // namespace
+
+Result<Parts> part(const Dataset& data, double holdout, uint32_t seed) {
+  WB_TRY(const Fold split, hold_out(data, holdout, seed));
+  if (split.test.empty())
+    return fail(Code::kInvalid,
+                "every class of the target has one row only, so that none is left to judge on. Give more rows of each, "
+                "or say that it is a quantity");
+  Parts parts{data.subset(split.train), data.subset(split.test), {}};
+  parts.sketches = sketches_of(parts.learnt_from);
+  return parts;
+}
+
+Result<engine::PlainModel> completed(engine::PlainModel plain, const Candidate& candidate, const Parts& parts,
+                                     const Work& work, const LibraryMargins& theirs) {
+  const Dataset& train = parts.learnt_from;
+  if (!work.explain) engine::drop_covers(plain);
+  plain.missing_allowed = train.has_missing;
+  plain.sketches = parts.sketches;
+  WB_TRY(const engine::Model model, loaded(plain));
+  const std::vector<float> rows = self_test_rows(train);
+  const size_t n = rows.size() / train.features.size();
+  std::vector<float> margins(n * plain.outputs_count());
+  if (theirs) {
+    WB_TRY(margins, theirs(one_hot_rows(train, rows), n));
+  } else {
+    model.predict_margins(rows, n, margins);
+  }
+  plain.self_test.rows.assign(rows.begin(), rows.end());
+  plain.self_test.margins.assign(margins.begin(), margins.end());
+  plain.notes = notes_of(candidate, train, work);
+  plain.reference_scores = reference_scores(model, parts.held_out);
+  return plain;
+}
+
+Status require_equal_margins(const engine::Model& model, const Dataset& data, const LibraryMargins& theirs) {
+  WB_TRY(const std::vector<float> wanted, theirs(one_hot_rows(data, data.rows), data.rows_count()));
+  std::vector<float> ours(wanted.size());
+  model.predict_margins(data.rows, data.rows_count(), ours);
+  for (size_t i = 0; i < ours.size(); ++i) {
+    if (std::bit_cast<uint32_t>(ours[i]) == std::bit_cast<uint32_t>(wanted[i])) continue;
+    return fail(Code::kInternal, "margins equal XGBoost's bit for bit: no, row ",
+                std::to_string(i / model.outputs_count() + 1), " of the data differs (", shortest(ours[i]), " against ",
+                shortest(wanted[i]),
+                "). No model was made; this is a fault of Waybill, please report it with the data");
+  }
+  return ok_status();
 }
 
 engine::ReferenceScores reference_scores(const engine::Model& model, const Dataset& held_out) {

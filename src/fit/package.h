@@ -1,21 +1,45 @@
 #pragma once
 // What a package of a trained model carries beside its trees, from the rows that it was trained and judged on; and what
-// the command line and the Python package ask alike of a dataset.
+// the command line and the Python package ask alike of a dataset. Both make their packages here, so that the same rows,
+// options and seed give the same bytes.
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "fit/dataset.h"
+#include "fit/fit.h"
 
 namespace wb::fit {
 
-// One sketch for each feature.
-std::vector<engine::FeatureSketch> sketches_of(const Dataset& train);
+// The rows of one fit, apart from each other.
+struct Parts {
+  Dataset learnt_from;
+  Dataset held_out;                             // to judge on, once
+  std::vector<engine::FeatureSketch> sketches;  // of the features of those learnt from
+};
+// kInvalid: nothing is left to judge on.
+Result<Parts> part(const Dataset& data, double holdout, uint32_t seed);
 
-// Rows that show every part of a model: a spread of real ones, one of zeros and one that is all missing. f32[n,
-// features]
-std::vector<float> self_test_rows(const Dataset& data);
+// What was asked, for the notes.
+struct Work {
+  std::string target;
+  std::string booster;  // the library that boosts: "xgboost 1.7.4"
+  uint32_t seed = 1;
+  bool explain = false;  // covers stay
+};
+
+// What a library itself says about rows as one_hot() makes them, f32[n, columns]: f32[n, outputs].
+using LibraryMargins = std::function<Result<std::vector<float>>(std::span<const float> columns, size_t n)>;
+
+// The whole of a package: what train() gave, with sketches, self-test, notes and answers on the rows held out. The
+// margins of the self-test are `theirs`, where a library trained and is there to be asked.
+Result<engine::PlainModel> completed(engine::PlainModel plain, const Candidate& candidate, const Parts& parts,
+                                     const Work& work, const LibraryMargins& theirs);
+
+// The library's own answer is the reference: one different bit is refused, with the row.
+Status require_equal_margins(const engine::Model& model, const Dataset& data, const LibraryMargins& theirs);
 
 // What a model answers on rows it was not trained on.
 engine::ReferenceScores reference_scores(const engine::Model& model, const Dataset& held_out);

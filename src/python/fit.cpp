@@ -36,11 +36,10 @@ struct Settings {
   std::vector<std::string> allow_id;
 };
 
-// A trained candidate, and for boosting the library's own margins: a function of f32[n, features].
+// A trained candidate, and for boosting the library's own margins: a function of f32[n, columns].
 struct Trained {
   engine::PlainModel plain;
   nb::object margins;
-  std::string trainer = "waybill fit";
 };
 
 nb::object as_rows(std::span<const float> rows, size_t width) {
@@ -67,18 +66,14 @@ class Fitter {
     Trained trained;
   };
 
-  Result<Trained> train(const Candidate& candidate, const Dataset& data);
-  Result<Trained> boosted(const Candidate& candidate, const Dataset& data);
-  Result<Trained> train_columns(const Candidate& candidate, const Dataset& data);
+  // `margins` becomes the library's, if one trained.
+  Result<engine::PlainModel> train(const Candidate& candidate, const Dataset& data, nb::object& margins);
+  Result<engine::PlainModel> boosted(const Candidate& candidate, const Dataset& columns, nb::object& margins);
   // Calls Python; what it raises waits in raised_, because src/fit lets no exception through.
   template <class Call>
   Status in_python(const Call& call);
-  std::vector<float> library_margins(const Trained& trained, std::span<const float> rows);
-  std::vector<Compared> compared(const Dataset& data, const Dataset& held_out, const fit::MetricInfo& metric);
-  engine::PlainModel completed(const Trained& trained, const Candidate& candidate, const Dataset& train,
-                               const Dataset& held_out);
-  void require_equal_margins(const Trained& trained, const engine::Model& model);
-  void name_work(engine::PlainModel& plain, const Candidate& candidate, const Trained& trained, size_t rows) const;
+  fit::LibraryMargins library_margins(const Trained& trained);
+  std::vector<Compared> compared(const fit::Parts& parts, const fit::MetricInfo& metric);
   template <class T>
   T or_raise(Result<T> result) {
     if (raised_) std::rethrow_exception(raised_);
@@ -88,6 +83,7 @@ class Fitter {
   const Dataset& data_;
   const Settings& settings_;
   nb::callable boost_;
+  fit::Work work_ = {settings_.target, "", settings_.seed, settings_.explain};
   std::exception_ptr raised_;
 };
 
@@ -102,119 +98,72 @@ Status Fitter::in_python(const Call& call) {
   }
 }
 
-Result<Trained> Fitter::boosted(const Candidate& candidate, const Dataset& data) {
-  const float base = data.labels.empty() ? static_cast<float>(fit::constant(data).base_margins[0]) : 0.5F;
+Result<engine::PlainModel> Fitter::boosted(const Candidate& candidate, const Dataset& columns, nb::object& margins) {
+  const float base = columns.labels.empty() ? static_cast<float>(fit::constant(columns).base_margins[0]) : 0.5F;
   std::string bytes;
-  Trained trained;
   WB_CHECK(in_python([&] {
     nb::dict how;
-    how["classes"] = data.objective == engine::Objective::kSoftprob ? data.labels.size() : 0;
-    how["values"] = data.labels.empty();
+    how["classes"] = columns.objective == engine::Objective::kSoftprob ? columns.labels.size() : 0;
+    how["values"] = columns.labels.empty();
     how["rounds"] = candidate.trees;
     how["max_depth"] = candidate.depth;
     how["eta"] = shortest(candidate.learning_rate);
     how["base_score"] = shortest(base);
     how["seed"] = settings_.seed;
     how["nthread"] = settings_.threads;
-    const auto made = nb::cast<nb::tuple>(
-        boost_(as_rows(data.rows, data.features.size()), as_list(data.targets), as_list(data.weights), how));
+    const auto made = nb::cast<nb::tuple>(boost_(as_rows(columns.rows, columns.features.size()),
+                                                 as_list(columns.targets), as_list(columns.weights), how));
     const auto saved = nb::cast<nb::bytes>(made[0]);
     bytes.assign(static_cast<const char*>(saved.data()), saved.size());
-    trained.margins = made[1];
-    trained.trainer = nb::cast<std::string>(made[2]);
+    margins = made[1];
+    work_.booster = nb::cast<std::string>(made[2]);
   }));
   imports::Options options;
   options.format = imports::Format::kXgboostUbjson;
   options.best_only = false;  // its margins count every tree
   options.covers = true;
-  WB_TRY(trained.plain, imports::import_model(bytes, options));
-  trained.plain.features = data.features;
-  trained.plain.labels = data.labels;
-  trained.plain.notes.clear();
-  trained.plain.reference_scores.label_counts.assign(data.labels.size(), 0);
-  return trained;
-}
-
-Result<Trained> Fitter::train(const Candidate& candidate, const Dataset& data) {
-  WB_TRY(Trained trained, train_columns(candidate, fit::one_hot(data)));
-  fit::begin_with_one_hot(data, trained.plain);
-  return trained;
-}
-
-Result<Trained> Fitter::train_columns(const Candidate& candidate, const Dataset& data) {
-  switch (candidate.family) {
-    case Family::kConstant: return Trained{fit::constant(data), {}};
-    case Family::kLinear:
-      if (!fit::linear_is_possible(data))
-        return fail(Code::kInvalid, "a linear model of ", std::to_string(data.rows_count()), " rows and ",
-                    std::to_string(data.features.size()), " features takes too long; leave features out");
-      return Trained{fit::linear(data), {}};
-    case Family::kBoosting: return boosted(candidate, data);
-    case Family::kTree:
-    case Family::kForest: break;
-  }
-  return Trained{fit::grow(data, {.trees = candidate.trees, .depth = candidate.depth, .seed = settings_.seed}), {}};
-}
-
-std::vector<float> Fitter::library_margins(const Trained& trained, std::span<const float> rows) {
-  const std::vector<float> columns =
-      data_.has_categories() ? fit::one_hot_rows(data_, rows) : std::vector<float>(rows.begin(), rows.end());
-  const size_t n = rows.size() / data_.features.size();
-  std::vector<float> out;
-  or_raise(in_python([&] {
-    const auto made = nb::cast<nb::ndarray<const float, nb::c_contig, nb::device::cpu>>(
-        trained.margins(as_rows(columns, columns.size() / n)));
-    out.assign(made.data(), made.data() + made.size());
-  }));
-  return out;
-}
-
-engine::PlainModel Fitter::completed(const Trained& trained, const Candidate& candidate, const Dataset& train,
-                                     const Dataset& held_out) {
-  engine::PlainModel plain = trained.plain;
-  if (!settings_.explain) engine::drop_covers(plain);
-  plain.missing_allowed = train.has_missing;
-  plain.sketches = fit::sketches_of(train);
-  const std::vector<float> rows = fit::self_test_rows(train);
-  std::vector<float> margins(rows.size() / train.features.size() * plain.outputs_count());
-  if (trained.margins.is_valid())
-    margins = library_margins(trained, rows);
-  else
-    or_throw(fit::loaded(plain)).predict_margins(rows, rows.size() / train.features.size(), margins);
-  plain.self_test.rows.assign(rows.begin(), rows.end());
-  plain.self_test.margins.assign(margins.begin(), margins.end());
-  name_work(plain, candidate, trained, train.rows_count());
-  plain.reference_scores = fit::reference_scores(or_throw(fit::loaded(plain)), held_out);
+  WB_TRY(engine::PlainModel plain, imports::import_model(bytes, options));
+  plain.features = columns.features;
+  plain.labels = columns.labels;
+  plain.notes.clear();
+  plain.reference_scores.label_counts.assign(columns.labels.size(), 0);
   return plain;
 }
 
-void Fitter::require_equal_margins(const Trained& trained, const engine::Model& model) {
-  const std::vector<float> theirs = library_margins(trained, data_.rows);
-  std::vector<float> ours(theirs.size());
-  model.predict_margins(data_.rows, data_.rows_count(), ours);
-  for (size_t i = 0; i < ours.size(); ++i) {
-    if (std::bit_cast<uint32_t>(ours[i]) != std::bit_cast<uint32_t>(theirs[i]))
-      throw Refusal("margins equal XGBoost's bit for bit: no, row " + std::to_string(i / model.outputs_count()) +
-                    " differs (" + shortest(ours[i]) + " against " + shortest(theirs[i]) +
-                    "). No model was made; this is a fault of Waybill, please report it with the data");
-  }
+Result<engine::PlainModel> Fitter::train(const Candidate& candidate, const Dataset& data, nb::object& margins) {
+  return fit::train(candidate, data, settings_.seed,
+                    [&](const Candidate& one, const Dataset& columns) { return boosted(one, columns, margins); });
 }
 
-std::vector<Fitter::Compared> Fitter::compared(const Dataset& data, const Dataset& held_out,
-                                               const fit::MetricInfo& metric) {
+fit::LibraryMargins Fitter::library_margins(const Trained& trained) {
+  if (!trained.margins.is_valid()) return {};
+  return [this, &trained](std::span<const float> columns, size_t n) -> Result<std::vector<float>> {
+    std::vector<float> out;
+    WB_CHECK(in_python([&] {
+      const auto made = nb::cast<nb::ndarray<const float, nb::c_contig, nb::device::cpu>>(
+          trained.margins(as_rows(columns, columns.size() / n)));
+      out.assign(made.data(), made.data() + made.size());
+    }));
+    return out;
+  };
+}
+
+std::vector<Fitter::Compared> Fitter::compared(const fit::Parts& parts, const fit::MetricInfo& metric) {
+  const Dataset& data = parts.learnt_from;
   const size_t repeats = !data.times.empty() ? 1 : settings_.repeats > 0 ? settings_.repeats : fit::usual_repeats(data);
   const std::vector<fit::Fold> folds =
       or_throw(fit::make_folds(data, {.folds = settings_.folds, .repeats = repeats, .seed = settings_.seed}));
-  const fit::Trainer trainer = [&](const Candidate& candidate, const Dataset& part) -> Result<engine::PlainModel> {
-    WB_TRY(Trained trained, train(candidate, part));
-    return std::move(trained.plain);
+  const fit::Trainer trainer = [&](const Candidate& candidate, const Dataset& part) {
+    nb::object margins;
+    return train(candidate, part, margins);
   };
   std::vector<Compared> out;
   for (const Candidate& candidate : fit::ladder(data)) {
     Compared one;
     one.trial = or_raise(fit::judge(candidate, data, folds, settings_.folds, metric.metric, trainer, [] {}));
-    one.trained = or_raise(train(candidate, data));
-    one.trial.package_bytes = or_throw(fit::loaded(completed(one.trained, candidate, data, held_out))).bytes().size();
+    one.trained.plain = or_raise(train(candidate, data, one.trained.margins));
+    const engine::PlainModel plain = or_throw(fit::completed(one.trained.plain, candidate, parts, work_, {}));
+    one.trial.package_bytes = or_throw(fit::loaded(plain)).bytes().size();
     if (settings_.bytes_max > 0 && one.trial.package_bytes > settings_.bytes_max)
       one.trial.excluded = "over " + std::to_string(settings_.bytes_max) + " bytes";
     out.push_back(std::move(one));
@@ -222,31 +171,13 @@ std::vector<Fitter::Compared> Fitter::compared(const Dataset& data, const Datase
   return out;
 }
 
-void Fitter::name_work(engine::PlainModel& plain, const Candidate& candidate, const Trained& trained,
-                       size_t rows) const {
-  plain.notes = {{"trainer", trained.trainer},
-                 {"target", settings_.target},
-                 {"trees", std::to_string(candidate.trees)},
-                 {"depth", std::to_string(candidate.depth)},
-                 {"seed", std::to_string(settings_.seed)},
-                 {"train_rows", std::to_string(rows)}};
-  if (candidate.family == Family::kBoosting)
-    plain.notes.emplace_back("learning_rate", shortest(candidate.learning_rate));
-}
-
 std::optional<Candidate> wanted(const Settings& settings) {
   if (settings.family.empty()) return std::nullopt;
-  const auto or_usual = [](size_t given, size_t usual) { return given > 0 ? given : usual; };
-  if (settings.family == "constant") return Candidate{Family::kConstant};
-  if (settings.family == "linear") return Candidate{Family::kLinear};
-  if (settings.family == "tree") return Candidate{Family::kTree, 1, or_usual(settings.depth, 5)};
-  if (settings.family == "forest")
-    return Candidate{Family::kForest, or_usual(settings.trees, 40), or_usual(settings.depth, 8)};
-  if (settings.family == "boosting")
-    return Candidate{Family::kBoosting, or_usual(settings.trees, 50), or_usual(settings.depth, 6),
-                     settings.learning_rate};
-  throw std::invalid_argument("candidate is '" + settings.family +
-                              "'; it is one of constant, linear, tree, forest, boosting");
+  const auto given = [](size_t number) { return number > 0 ? std::optional(number) : std::nullopt; };
+  auto candidate =
+      fit::candidate_by_name(settings.family, given(settings.trees), given(settings.depth), settings.learning_rate);
+  if (!candidate.ok()) throw std::invalid_argument(candidate.error().text);
+  return *candidate;
 }
 
 const fit::MetricInfo& metric_of(const Settings& settings, const Dataset& data) {
@@ -262,19 +193,16 @@ const fit::MetricInfo& metric_of(const Settings& settings, const Dataset& data) 
 nb::dict Fitter::run() {
   const fit::MetricInfo& metric = metric_of(settings_, data_);
   const std::optional<Candidate> only = wanted(settings_);
-  const fit::Fold split = or_throw(fit::hold_out(data_, settings_.holdout, settings_.seed));
-  if (split.test.empty()) throw Refusal("every class has one row only, so that none is left to judge on");
-  const Dataset learnt_from = data_.subset(split.train);
-  const Dataset held_out = data_.subset(split.test);
+  const fit::Parts parts = or_throw(fit::part(data_, settings_.holdout, settings_.seed));
   nb::dict out;
   nb::list rows;
   Candidate candidate;
   Trained trained;
   if (only) {
     candidate = *only;
-    trained = or_raise(train(candidate, learnt_from));
+    trained.plain = or_raise(train(candidate, parts.learnt_from, trained.margins));
   } else {
-    std::vector<Compared> all = compared(learnt_from, held_out, metric);
+    std::vector<Compared> all = compared(parts, metric);
     std::vector<fit::Trial> trials;
     for (const Compared& one : all) trials.push_back(one.trial);
     const auto choice = fit::choose(trials, metric.more_is_better);
@@ -299,15 +227,15 @@ nb::dict Fitter::run() {
     candidate = trials[choice->chosen].candidate;
     trained = std::move(all[choice->chosen].trained);
   }
-  const engine::PlainModel plain = completed(trained, candidate, learnt_from, held_out);
-  engine::Model model = loaded(plain);
-  if (trained.margins.is_valid()) require_equal_margins(trained, model);
+  const fit::LibraryMargins theirs = library_margins(trained);
+  engine::Model model = loaded(or_raise(fit::completed(trained.plain, candidate, parts, work_, theirs)));
+  if (theirs) or_raise(fit::require_equal_margins(model, data_, theirs));
   out["candidate"] = candidate.name();
   out["candidates"] = rows;
   out["metric"] = std::string(metric.name);
-  out["score"] = fit::score(metric.metric, held_out, fit::answers_of(model, held_out));
-  out["train_rows"] = learnt_from.rows_count();
-  out["held_out_rows"] = held_out.rows_count();
+  out["score"] = fit::score(metric.metric, parts.held_out, fit::answers_of(model, parts.held_out));
+  out["train_rows"] = parts.learnt_from.rows_count();
+  out["held_out_rows"] = parts.held_out.rows_count();
   out["package"] = nb::cast(std::move(model));
   return out;
 }
@@ -348,6 +276,9 @@ void bind_fit(nb::module_& module) {
       .def_rw("balanced", &Settings::balanced)
       .def_rw("explain", &Settings::explain)
       .def_rw("allow_id", &Settings::allow_id);
+  module.attr("AUTO_CLASSES_MAX") = Dataset::kAutoClassesMax;
+  module.attr("CATEGORIES_MAX") = Dataset::kCategoriesMax;
+  module.attr("NAME_BYTES_MAX") = engine::limits::kNameBytesMax;
   nb::class_<Dataset>(module, "Dataset")
       .def(
           "__init__",

@@ -118,7 +118,7 @@ def test_what_is_refused():
             (frame, y, {"task": "regression"}, ValueError, "y holds texts"),
             (frame, y, {"task": "guess"}, ValueError, "task is 'guess'"),
             (frame, y, {"metric": "rmse"}, ValueError, "metric is 'rmse'; for this target it is one of macro-f1"),
-            (frame, y, {"candidate": "svm"}, ValueError, "candidate is 'svm'; it is one of constant"),
+            (frame, y, {"candidate": "svm"}, ValueError, "there is no candidate 'svm'; it is one of constant"),
             (frame.assign(vib=np.inf), y, {}, ValueError, "row 0, column 'vib'"),
             (frame.assign(vib=1e300), y, {}, ValueError, "too large for f32"),
             (frame.assign(vib="x"), y, {}, TypeError, "column 'vib' of X holds object"),

@@ -13,10 +13,6 @@ from . import _engine
 from .model import Model
 from .rows import is_frame, rows_of, text_cells
 
-_AUTO_CLASSES_MAX = 32  # a whole-number target with more values is taken for a quantity
-_CATEGORIES_MAX = 256  # each becomes a column
-_TEXT_BYTES_MAX = 128
-
 
 @dataclass(frozen=True)
 class Fit:
@@ -109,12 +105,12 @@ def _kinds_of(X: Any, names: list[str], name: str) -> tuple[list[str], list[floa
     texts = sorted({str(cell) for cell in column if cell == cell} if numbers else {*text_cells(column, name, "X")} - {""})
     if len(texts) < 2:
         raise ValueError(f"the categorical column '{name}' says always the same; leave it out")
-    if len(texts) > _CATEGORIES_MAX:
-        raise ValueError(f"the categorical column '{name}' has {len(texts)} different categories, at most {_CATEGORIES_MAX} are possible; "
+    if len(texts) > _engine.CATEGORIES_MAX:
+        raise ValueError(f"the categorical column '{name}' has {len(texts)} different categories, at most {_engine.CATEGORIES_MAX} are possible; "
                          "call the rare ones by one name, or leave it out")
-    long = [text for text in texts if len(text.encode()) > _TEXT_BYTES_MAX]
+    long = [text for text in texts if len(text.encode()) > _engine.NAME_BYTES_MAX]
     if long:
-        raise ValueError(f"the categorical column '{name}' says '{long[0][:40]}…', which is longer than {_TEXT_BYTES_MAX} bytes")
+        raise ValueError(f"the categorical column '{name}' says '{long[0][:40]}…', which is longer than {_engine.NAME_BYTES_MAX} bytes")
     if numbers:
         return [], sorted({float(np.float32(cell)) for cell in column if cell == cell})
     return texts, [float(at) for at in range(len(texts))]
@@ -167,7 +163,7 @@ def _targets(y: Any, count: int, task: str) -> tuple[list[str], list[float]]:
     numbers = [_number(label) for label in labels]
     if task == "auto":
         whole = all(number is not None and number.is_integer() for number in numbers)
-        few = len(labels) <= _AUTO_CLASSES_MAX and len(labels) * 4 <= count
+        few = len(labels) <= _engine.AUTO_CLASSES_MAX and len(labels) * 4 <= count
         task = "classification" if None in numbers or (whole and few) else "regression"
     if task == "regression":
         if None in numbers:

@@ -21,60 +21,6 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-// XGBoost's own answer is the reference: one different bit and no model is written.
-size_t require_equal_margins(const Booster& booster, const engine::Model& model, const Dataset& data) {
-  const std::vector<float> theirs = or_exit(library_margins(booster, data, data.rows));
-  std::vector<float> ours(theirs.size());
-  model.predict_margins(data.rows, data.rows_count(), ours);
-  for (size_t i = 0; i < ours.size(); ++i) {
-    if (std::bit_cast<uint32_t>(ours[i]) != std::bit_cast<uint32_t>(theirs[i])) {
-      throw Exit{kFailed, "margins equal XGBoost's bit for bit: no, row " +
-                              std::to_string(i / model.outputs_count() + 1) + " of the data differs (" +
-                              shortest(ours[i]) + " against " + shortest(theirs[i]) +
-                              "). No model was written; this is a fault of Waybill, please report it with the data"};
-    }
-  }
-  return data.rows_count();
-}
-
-std::vector<std::pair<std::string, std::string>> notes_of(const fit::Candidate& candidate, const Dataset& train,
-                                                          const FitOptions& options) {
-  const bool boosted = candidate.family == fit::Family::kBoosting;
-  std::vector<std::pair<std::string, std::string>> notes = {{"trainer", boosted ? Booster::version() : "waybill fit"},
-                                                            {"target", options.columns.target.substr(0, 128)},
-                                                            {"trees", std::to_string(candidate.trees)},
-                                                            {"depth", std::to_string(candidate.depth)},
-                                                            {"seed", std::to_string(options.train.seed)},
-                                                            {"train_rows", std::to_string(train.rows_count())}};
-  if (boosted) notes.emplace_back("learning_rate", shortest(candidate.learning_rate));
-  return notes;
-}
-
-struct Rows {
-  Dataset learnt_from;
-  Dataset held_out;
-  std::vector<engine::FeatureSketch> sketches;  // of those learnt from
-};
-
-// What the package carries beside the trees. The self-test's margins are XGBoost's own if it trained.
-engine::PlainModel completed(engine::PlainModel plain, const fit::Candidate& candidate, const Booster* booster,
-                             const Rows& rows_of, const FitOptions& options) {
-  const Dataset& train = rows_of.learnt_from;
-  if (!options.explain) engine::drop_covers(plain);
-  plain.missing_allowed = train.has_missing;
-  plain.sketches = rows_of.sketches;
-  const std::vector<float> rows = fit::self_test_rows(train);
-  const size_t tests = rows.size() / train.features.size();
-  std::vector<float> margins(tests * plain.outputs_count());
-  if (booster != nullptr) margins = or_exit(library_margins(*booster, train, rows));
-  if (booster == nullptr) or_exit(fit::loaded(plain)).predict_margins(rows, tests, margins);
-  plain.self_test.rows.assign(rows.begin(), rows.end());
-  plain.self_test.margins.assign(margins.begin(), margins.end());
-  plain.notes = notes_of(candidate, train, options);
-  plain.reference_scores = fit::reference_scores(or_exit(fit::loaded(plain)), rows_of.held_out);
-  return plain;
-}
-
 // Said before an hour of training, not after it.
 void require_writable(const std::string& path) {
   const size_t slash = path.find_last_of('/');
@@ -87,20 +33,16 @@ FitReport run_fit(const FitOptions& options) {
   require_writable(options.model);
   const CsvTable table = or_exit(CsvTable::read(options.data));
   const Dataset data = or_exit(make_dataset(table, options.columns));
-  const fit::Fold split = or_exit(fit::hold_out(data, options.holdout, options.train.seed));
-  if (split.test.empty())
-    throw Exit{kFailed, options.data + ": every class of '" + options.columns.target +
-                            "' has one row only, so that none is left to judge on. Give more rows of each, or --task "
-                            "regression if it is a quantity"};
-  Rows rows{data.subset(split.train), data.subset(split.test), {}};
-  rows.sketches = fit::sketches_of(rows.learnt_from);
+  const fit::Parts parts = or_exit(fit::part(data, options.holdout, options.train.seed), options.data);
+  const fit::Work work{options.columns.target, Booster::version(), options.train.seed, options.explain};
   FitReport report;
   report.options = &options;
   if (!options.only) {
-    const Complete complete = [&](const fit::Candidate& candidate, engine::PlainModel plain) {
-      return fit::loaded(completed(std::move(plain), candidate, nullptr, rows, options));
+    const Complete complete = [&](const fit::Candidate& candidate, engine::PlainModel plain) -> Result<engine::Model> {
+      WB_TRY(plain, fit::completed(std::move(plain), candidate, parts, work, {}));
+      return fit::loaded(plain);
     };
-    report.comparison = or_exit(compare(rows.learnt_from, options.compare, options.train, complete));
+    report.comparison = or_exit(compare(parts.learnt_from, options.compare, options.train, complete));
   }
   Trained trained;
   if (report.comparison) {
@@ -111,21 +53,24 @@ FitReport run_fit(const FitOptions& options) {
   } else {
     report.candidate = *options.only;
     const auto start = Clock::now();
-    trained = or_exit(train(report.candidate, rows.learnt_from, options.train, [](int done, int of) {
+    trained = or_exit(train(report.candidate, parts.learnt_from, options.train, [](int done, int of) {
       show_progress("training", static_cast<size_t>(done), static_cast<size_t>(of));
     }));
     report.train_seconds = seconds_since(start);
   }
-  const Booster* booster = trained.booster ? &*trained.booster : nullptr;
+  const fit::LibraryMargins theirs = trained.library_margins();
   const engine::Model model =
-      or_exit(fit::loaded(completed(std::move(trained.plain), report.candidate, booster, rows, options)));
+      or_exit(fit::loaded(or_exit(fit::completed(std::move(trained.plain), report.candidate, parts, work, theirs))));
   or_exit(model.verify_self_test());
-  if (booster != nullptr) report.compared_rows = require_equal_margins(*booster, model, data);
-  report.quality = judge(model, rows.held_out);
+  if (theirs) {
+    or_exit(fit::require_equal_margins(model, data, theirs));
+    report.compared_rows = data.rows_count();
+  }
+  report.quality = judge(model, parts.held_out);
   report.latency_us = single_row_us(model, data);
   report.rows = data.rows_count();
-  report.train_rows = rows.learnt_from.rows_count();
-  report.held_out_rows = rows.held_out.rows_count();
+  report.train_rows = parts.learnt_from.rows_count();
+  report.held_out_rows = parts.held_out.rows_count();
   report.labels = data.labels;
   report.features = data.features.size();
   report.trees = model.trees_count();
@@ -133,7 +78,7 @@ FitReport run_fit(const FitOptions& options) {
   report.weighted = !data.weights.empty();
   report.model_bytes = model.bytes().size();
   or_exit(write_file(options.model, model.bytes()));
-  if (report.comparison) or_exit(write_file(report_path(options), page(report, model, rows.held_out)));
+  if (report.comparison) or_exit(write_file(report_path(options), page(report, model, parts.held_out)));
   return report;
 }
 
@@ -184,13 +129,8 @@ std::optional<fit::Candidate> wanted_candidate(const CLI::App& command, const Fi
                            " belongs to a comparison, and --candidate, --trees, --depth or "
                            "--learning-rate ask for one model; leave one of them out"};
   }
-  if (options.family == "constant") return fit::Candidate{fit::Family::kConstant};
-  if (options.family == "linear") return fit::Candidate{fit::Family::kLinear};
-  if (options.family == "tree") return fit::Candidate{fit::Family::kTree, 1, options.depth.value_or(5)};
-  if (options.family == "forest")
-    return fit::Candidate{fit::Family::kForest, options.trees.value_or(40), options.depth.value_or(8)};
-  return fit::Candidate{fit::Family::kBoosting, options.trees.value_or(50), options.depth.value_or(6),
-                        options.learning_rate};
+  return or_exit(fit::candidate_by_name(options.family.empty() ? "boosting" : options.family, options.trees,
+                                        options.depth, options.learning_rate));
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <limits>
 #include <map>
 
+#include "apps/waybill/model_rows.h"
 #include "base/bytes.h"
 #include "base/utf8.h"
 #include "fit/package.h"
@@ -106,7 +107,6 @@ struct Categories {
   std::vector<std::string> texts;  // none: numbers
   std::vector<double> numbers;     // of the texts, their places
 };
-constexpr size_t kCategoriesMax = 256;  // each becomes a column
 
 Result<Categories> categories_of(const CsvTable& table, size_t column) {
   std::vector<std::string> seen;
@@ -118,8 +118,8 @@ Result<Categories> categories_of(const CsvTable& table, size_t column) {
     if (utf8_fault(value) || value.size() > engine::limits::kNameBytesMax)
       return fail(Code::kInvalid, table.place(row, column), ": '", valid_text(value, 40),
                   "' is not UTF-8, or longer than ", std::to_string(engine::limits::kNameBytesMax), " bytes");
-    if (seen.size() == kCategoriesMax)
-      return fail(Code::kInvalid, table.place(row, column), ": more than ", std::to_string(kCategoriesMax),
+    if (seen.size() == Dataset::kCategoriesMax)
+      return fail(Code::kInvalid, table.place(row, column), ": more than ", std::to_string(Dataset::kCategoriesMax),
                   " different categories; call the rare ones by one name, or leave the column out with --drop");
     seen.emplace(at, value);
   }
@@ -139,15 +139,6 @@ Result<Categories> categories_of(const CsvTable& table, size_t column) {
   return out;
 }
 
-std::vector<float> text_numbers(const CsvTable& table, size_t column, std::span<const std::string> texts) {
-  std::vector<float> values;
-  for (size_t row = 0; row < table.rows_count(); ++row) {
-    const std::string_view cell = trim(table.cell(row, column));
-    values.push_back(static_cast<float>(engine::text_number(texts, is_missing_cell(cell) ? "" : cell)));
-  }
-  return values;
-}
-
 Status set_features(const CsvTable& table, const std::vector<bool>& taken, const std::vector<bool>& categorical,
                     Dataset& data) {
   std::vector<std::vector<float>> columns;
@@ -158,8 +149,13 @@ Status set_features(const CsvTable& table, const std::vector<bool>& taken, const
     if (categorical[column]) {
       WB_TRY(categories, categories_of(table, column));
     }
-    Result<std::vector<float>> values =
-        categories.texts.empty() ? table.numbers(column) : text_numbers(table, column, categories.texts);
+    Result<std::vector<float>> values = std::vector<float>();
+    if (categories.texts.empty()) {
+      values = table.numbers(column);
+    } else {
+      const std::vector<double> numbers = text_numbers(table, column, categories.texts);
+      values = std::vector<float>(numbers.begin(), numbers.end());
+    }
     if (!values.ok()) {
       if (!values.error().text.ends_with("is not a number")) return values.error();
       return Error{values.error().code, values.error().text +

@@ -6,6 +6,7 @@
 
 #include "apps/waybill/booster.h"
 #include "fit/fit.h"
+#include "fit/package.h"
 
 namespace wb::cli {
 
@@ -15,16 +16,13 @@ struct TrainSettings {
 };
 
 struct Trained {
-  engine::PlainModel plain;        // trees, objective, features, labels
-  std::optional<Booster> booster;  // of boosting: the library's own answers, to compare with
+  engine::PlainModel plain;                     // trees, objective, features, labels
+  std::optional<Booster> booster;               // of boosting: the library's own answers, to compare with
+  fit::LibraryMargins library_margins() const;  // none if no library trained; not longer than this lives
 };
 
 // `progress(done, of)` after each round of boosting; may be empty.
 Result<Trained> train(const fit::Candidate& candidate, const fit::Dataset& data, const TrainSettings& settings,
                       const std::function<void(int, int)>& progress);
-
-// What XGBoost itself says about f32[n, features] of the data it learnt from: f32[n, outputs].
-Result<std::vector<float>> library_margins(const Booster& booster, const fit::Dataset& data,
-                                           std::span<const float> rows);
 
 }  // namespace wb::cli

@@ -17,11 +17,7 @@ engine::Model load_model(const std::string& path) {
   return std::move(model).value();
 }
 
-namespace {
-
-// A column as the model counts it: numbers, or texts that it knows by number.
-Result<std::vector<double>> numbers_of(const CsvTable& table, size_t column, std::span<const std::string> texts) {
-  if (texts.empty()) return table.doubles(column);
+std::vector<double> text_numbers(const CsvTable& table, size_t column, std::span<const std::string> texts) {
   std::vector<double> values;
   for (size_t row = 0; row < table.rows_count(); ++row) {
     const std::string_view cell = trim(table.cell(row, column));
@@ -29,8 +25,6 @@ Result<std::vector<double>> numbers_of(const CsvTable& table, size_t column, std
   }
   return values;
 }
-
-}  // namespace
 
 Result<std::vector<double>> feature_rows(const CsvTable& table, const engine::Model& model, bool allow_missing) {
   const size_t features = model.features_count();
@@ -42,7 +36,9 @@ Result<std::vector<double>> feature_rows(const CsvTable& table, const engine::Mo
       return fail(Code::kNotFound, table.name(), ": the model needs a column '", name, "' and the file has none",
                   suggestion(name, table.header()));
     }
-    WB_TRY(const std::vector<double> values, numbers_of(table, *column, model.texts(feature)));
+    const std::span<const std::string> texts = model.texts(feature);
+    WB_TRY(const std::vector<double> values,
+           texts.empty() ? table.doubles(*column) : text_numbers(table, *column, texts));
     for (size_t row = 0; row < values.size(); ++row) {
       const double value = values[row];
       if (std::isnan(value) && !allow_missing) {

@@ -13,6 +13,8 @@ namespace wb::cli {
 // Loads the package and runs its self-test. Throws Exit.
 engine::Model load_model(const std::string& path);
 
+// A column of texts by their numbers (engine::text_number): f64[rows].
+std::vector<double> text_numbers(const CsvTable& table, size_t column, std::span<const std::string> texts);
 // The model's features, found by name in the table; other columns are ignored: f64[rows, features]. Refuses a missing
 // value unless `allow_missing`, and what is finite but no f32 if the model compares in f32. A text that the model does
 // not know is engine::kUnknownText.
