@@ -130,6 +130,27 @@ engine::ReferenceScores reference_scores(const engine::Model& model, const Datas
   return scores;
 }
 
+bool are_classes(const std::vector<std::string>& values, size_t rows) {
+  bool whole = true;
+  for (const std::string& value : values) {
+    const auto number = parse_double(value);
+    if (!number) return true;
+    whole = whole && *number == std::floor(*number);
+  }
+  return whole && values.size() <= Dataset::kAutoClassesMax && values.size() * 4 <= rows;
+}
+
+void sort_labels(std::vector<std::string>& labels) {
+  const bool numeric = std::all_of(labels.begin(), labels.end(),
+                                   [](const std::string& label) { return parse_double(label).has_value(); });
+  std::sort(labels.begin(), labels.end(), [&](const std::string& a, const std::string& b) {
+    if (!numeric) return a < b;
+    const double x = *parse_double(a);
+    const double y = *parse_double(b);
+    return x != y ? x < y : a < b;
+  });
+}
+
 void balance(Dataset& data) {
   std::vector<double> sums(data.classes_count(), 0.0);
   double all = 0;

@@ -44,6 +44,12 @@ Status require_equal_margins(const engine::Model& model, const Dataset& data, co
 // What a model answers on rows it was not trained on.
 engine::ReferenceScores reference_scores(const engine::Model& model, const Dataset& held_out);
 
+// Whether different target values look like classes and not like a quantity: some is a text, or all are whole numbers
+// and few. `rows`: how many have them.
+bool are_classes(const std::vector<std::string>& values, size_t rows);
+// Numbers in order of size, texts in order of bytes.
+void sort_labels(std::vector<std::string>& labels);
+
 // Weights with which every class weighs as much as any other, and the mean row 1; on top of given ones. Of labels only.
 void balance(Dataset& data);
 

@@ -276,7 +276,6 @@ void bind_fit(nb::module_& module) {
       .def_rw("balanced", &Settings::balanced)
       .def_rw("explain", &Settings::explain)
       .def_rw("allow_id", &Settings::allow_id);
-  module.attr("AUTO_CLASSES_MAX") = Dataset::kAutoClassesMax;
   module.attr("CATEGORIES_MAX") = Dataset::kCategoriesMax;
   module.attr("NAME_BYTES_MAX") = engine::limits::kNameBytesMax;
   nb::class_<Dataset>(module, "Dataset")
@@ -300,6 +299,14 @@ void bind_fit(nb::module_& module) {
       .def_rw("texts", &Dataset::texts)
       .def_rw("categories", &Dataset::categories)
       .def_rw("times", &Dataset::times);
+  module.def("are_classes", &fit::are_classes, "values"_a, "rows"_a);
+  module.def(
+      "sorted_labels",
+      [](std::vector<std::string> labels) {
+        fit::sort_labels(labels);
+        return labels;
+      },
+      "labels"_a);
   module.def("fit", &fit_arrays, "data"_a, "settings"_a, "boost"_a);
 }
 

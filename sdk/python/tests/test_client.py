@@ -58,12 +58,10 @@ def test_from_release_to_records(lab, hub, node, client):
 
 
 def test_pages_are_put_together(client, monkeypatch):
-    monkeypatch.setattr("waybill.client._PAGE_ROWS", 7)
-    paged = client.records("e2e")
-    monkeypatch.undo()
-    assert len(paged) > 14
     whole = client.records("e2e")
-    assert paged.equals(whole[:len(paged)])
+    assert len(whole) > 14
+    monkeypatch.setattr("waybill.client._PAGE_ROWS", 7)
+    assert client.records("e2e")[:len(whole)].equals(whole)  # more may have come since
 
 
 def test_nodes(node, client):
@@ -104,7 +102,7 @@ def test_how_a_hub_is_found(lab, hub, monkeypatch, tmp_path):
     shutil.copytree(hub.data + "/admin", tmp_path / "admin")
     assert waybill.Client(credentials=tmp_path / "admin").url == hub.url
     monkeypatch.setenv("WAYBILL_DATA_DIR", hub.data)
-    assert waybill.Client().fleet()["nodes"] >= 0
+    assert waybill.Client().url == hub.url and waybill.Client().fleet()["nodes"] == 1
     with pytest.raises(OSError):
         waybill.Client(f"https://127.0.0.1:{harness.free_port()}").fleet()
 

@@ -117,7 +117,7 @@ def test_onnx_of_what_has_no_bits():
             if attribute.name == "coefficients":
                 attribute.floats[:] = [value * 1.001 for value in attribute.floats]
         with pytest.raises(waybill.Refused, match="does not reproduce onnxruntime: row"):
-            onnx_answers.require_answers(made.SerializeToString(), ours, x)
+            onnx_answers.require_answers(made.SerializeToString(), ours, x, trees=False)
 
 
 def test_files(tmp_path):

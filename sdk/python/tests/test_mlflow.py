@@ -83,12 +83,12 @@ def test_one_after_the_other(hub, config, models):
     for number, flavor in enumerate(("lightgbm", "catboost", "sklearn", "onnx"), 2):
         made = client.update_deployment("pump", models[flavor], config=config)
         assert (made["release"], made["flavor"]) == (f"pump@{number}", flavor)
-    assert at_hub.rollout(rollout["id"])["state"] in ("running", "aborted")
+    assert at_hub.rollout(rollout["id"])["state"] == "aborted"  # superseded
     assert client.get_deployment("pump")["release"] == "pump@5"
     assert [one["name"] for one in client.list_deployments()] == ["pump"]
     assert list(at_hub.models()["model"]) == ["pump"] * 5
     client.delete_deployment("pump")
-    assert set(at_hub.rollouts()["state"]) <= {"aborted", "completed"}
+    assert set(at_hub.rollouts()["state"]) == {"aborted"}  # no node took part
     with pytest.raises(MlflowException, match="no rollout of 'pump' runs"):
         client.delete_deployment("pump")
 

@@ -141,13 +141,6 @@ def _numbered(groups: Any, count: int) -> list[int]:
     return [numbers.setdefault(cell, len(numbers)) for cell in cells.tolist()]
 
 
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
 def _targets(y: Any, count: int, task: str) -> tuple[list[str], list[float]]:
     """The labels (none for values), and for each row the place of its label or its value."""
     cells = np.asarray(y)
@@ -160,26 +153,21 @@ def _targets(y: Any, count: int, task: str) -> tuple[list[str], list[float]]:
     labels = sorted(set(texts))
     if len(labels) < 2:
         raise ValueError(f"y is always '{labels[0] if labels else ''}'; there is nothing to learn")
-    numbers = [_number(label) for label in labels]
     if task == "auto":
-        whole = all(number is not None and number.is_integer() for number in numbers)
-        few = len(labels) <= _engine.AUTO_CLASSES_MAX and len(labels) * 4 <= count
-        task = "classification" if None in numbers or (whole and few) else "regression"
+        task = "classification" if _engine.are_classes(labels, count) else "regression"
     if task == "regression":
-        if None in numbers:
-            raise ValueError("y holds texts; values are numbers, or use task='classification'")
-        with np.errstate(over="ignore"):
-            values = np.asarray(texts, np.float64).astype(np.float32)
+        try:
+            with np.errstate(over="ignore"):
+                values = np.asarray(texts, np.float64).astype(np.float32)
+        except ValueError:
+            raise ValueError("y holds texts; values are numbers, or use task='classification'") from None
         wrong = np.flatnonzero(~np.isfinite(values))
         if len(wrong):
             raise ValueError(f"y, row {wrong[0]}: {texts[wrong[0]]} is not finite, or too large for f32")
         return [], values.tolist()
     if task != "classification":
         raise ValueError(f"task is '{task}'; it is one of auto, classification, regression")
-    if None not in numbers:
-        labels.sort(key=lambda label: (float(label), label))
-    else:
-        labels.sort(key=lambda label: label.encode())
+    labels = _engine.sorted_labels(labels)
     place = {label: at for at, label in enumerate(labels)}
     return labels, [float(place[text]) for text in texts]
 

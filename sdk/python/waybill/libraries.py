@@ -116,12 +116,11 @@ def from_onnx(model: Any, sample: Any = None) -> Model:
         return Model(package)
     from .onnx_answers import has_trees, margins, require_answers
 
-    if has_trees(data):
-        out = _held_against(package, sample, "onnxruntime", lambda rows: margins(data, rows, package.outputs))
-    else:
-        out = _held_against(package, sample, "onnxruntime", lambda rows: Model(package)._margins(rows))  # it says answers only
-    require_answers(data, out, rows_of(sample, package.features, "sample"))
-    return out
+    rows, trees = _sample_rows(package, sample), has_trees(data)
+    if trees:  # of others it says answers only
+        require_equal(Model(package)._margins(rows), margins(data, rows, package.outputs), "onnxruntime")
+    require_answers(data, Model(package), rows, trees)
+    return _with_self_test(package, rows)
 
 
 def type_name(model: Any) -> str:
@@ -141,11 +140,20 @@ def _held_against(package: _engine.Package, sample: Any, library: str, margins: 
     model = Model(package)
     if sample is None:
         return model
+    rows = _sample_rows(package, sample)
+    require_equal(model._margins(rows), np.asarray(margins(rows)).reshape(len(rows), -1), library,
+                  None if bound is None else bound(rows))
+    return _with_self_test(package, rows)
+
+
+def _sample_rows(package: _engine.Package, sample: Any) -> Rows:
     rows = rows_of(sample, package.features, "sample")
     if len(rows) == 0:
         raise ValueError("sample has no rows")
-    require_equal(model._margins(rows), np.asarray(margins(rows)).reshape(len(rows), -1), library,
-                  None if bound is None else bound(rows))
+    return rows
+
+
+def _with_self_test(package: _engine.Package, rows: Rows) -> Model:
     taken = min(len(rows), _SELF_TEST_ROWS)
     spread = [i * len(rows) // taken for i in range(taken)]
     return Model(package.with_self_test(np.ascontiguousarray(rows[spread], np.float64)))

@@ -9,6 +9,7 @@ The hub is the one of WAYBILL_HUB and WAYBILL_CREDENTIALS, or WAYBILL_DATA_DIR, 
 """
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import subprocess
@@ -54,16 +55,12 @@ def _no(why: str) -> MlflowException:
 class WaybillDeploymentClient(BaseDeploymentClient):
     def create_deployment(self, name: str, model_uri: str, flavor: str | None = None, config: dict[str, Any] | None = None,
                           endpoint: str | None = None) -> dict[str, Any]:
-        if self._releases(self._client(config), name):
-            raise _no(f"there are releases of '{name}' at the hub already; use update")
         return self._deploy(name, model_uri, flavor, config, supersede=False)
 
     def update_deployment(self, name: str, model_uri: str | None = None, flavor: str | None = None,
                           config: dict[str, Any] | None = None, endpoint: str | None = None) -> dict[str, Any]:
         if model_uri is None:
             raise _no("update takes another model (-m): a release is never changed")
-        if not self._releases(self._client(config), name):
-            raise _no(f"there is no release of '{name}' at the hub; use create")
         return self._deploy(name, model_uri, flavor, config, supersede=True)
 
     def delete_deployment(self, name: str, config: dict[str, Any] | None = None, endpoint: str | None = None) -> None:
@@ -74,7 +71,7 @@ class WaybillDeploymentClient(BaseDeploymentClient):
         if said not in ("true", "false"):
             raise _no(f"rollback is '{said}'; it is true or false")
         client = self._client(config)
-        running = [one for one in self._rollouts(client, name) if one["state"] in ("running", "paused", "halted")]
+        running = [one for one in _rollouts_of(name, client.rollouts()) if one["state"] in ("running", "paused", "halted")]
         if not running:
             raise _no(f"no rollout of '{name}' runs; a release stays on its nodes until another one replaces it")
         for one in running:
@@ -82,14 +79,15 @@ class WaybillDeploymentClient(BaseDeploymentClient):
 
     def list_deployments(self, endpoint: str | None = None) -> list[dict[str, Any]]:
         client = self._client(None)
-        names = dict.fromkeys(client.releases()["name"].tolist())
-        return [self._said(client, name) for name in names]
+        releases, rollouts = client.releases(), client.rollouts()
+        return [_said(name, releases, rollouts) for name in dict.fromkeys(releases["name"].tolist())]
 
     def get_deployment(self, name: str, endpoint: str | None = None) -> dict[str, Any]:
         client = self._client(None)
-        if not self._releases(client, name):
+        releases = client.releases()
+        if not _releases_of(name, releases):
             raise _no(f"there is no release of '{name}' at the hub")
-        return self._said(client, name)
+        return _said(name, releases, client.rollouts())
 
     def predict(self, deployment_name: str | None = None, inputs: Any = None, endpoint: str | None = None) -> Any:
         raise _no("nodes answer on their own data, and nobody calls them; what they answered is in waybill.Client().records(PIPELINE), "
@@ -104,24 +102,6 @@ class WaybillDeploymentClient(BaseDeploymentClient):
         return Client(f"https://{place.netloc}" if place.netloc else "", credentials=given.get("credentials", ""),
                       data_dir=given.get("data_dir", ""))
 
-    @staticmethod
-    def _releases(client: Client, name: str) -> list[dict[str, Any]]:
-        releases = client.releases()
-        return releases[releases["name"] == name].to_dict("records") if len(releases) else []
-
-    @staticmethod
-    def _rollouts(client: Client, name: str) -> list[dict[str, Any]]:
-        rollouts = client.rollouts()  # newest first
-        return rollouts[rollouts["release"].str.rpartition("@")[0] == name].to_dict("records") if len(rollouts) else []
-
-    def _said(self, client: Client, name: str) -> dict[str, Any]:
-        said: dict[str, Any] = {"name": name, "releases": [one["full_name"] for one in self._releases(client, name)]}
-        latest = self._rollouts(client, name)[:1]
-        if latest:
-            said |= {key: latest[0][key] for key in ("id", "release", "selector", "state", "reason", "committed", "failed") if key in latest[0]}
-            said["rollout"] = said.pop("id")
-        return said
-
     def _deploy(self, name: str, model_uri: str, flavor: str | None, config: dict[str, Any] | None, supersede: bool) -> dict[str, Any]:
         config = dict(config or {})
         _check_names(config)
@@ -130,8 +110,13 @@ class WaybillDeploymentClient(BaseDeploymentClient):
             if needed not in config:
                 raise _no(f"-C {needed}=FILE is needed; `mlflow deployments help -t waybill` says what it is")
         client = self._client(config)
+        known = _releases_of(name, client.releases())
+        if known and not supersede:
+            raise _no(f"there are releases of '{name}' at the hub already; use update")
+        if supersede and not known:
+            raise _no(f"there is no release of '{name}' at the hub; use create")
         flavor, model = _imported(model_uri, flavor, config.get("sample"))
-        version = str(config.get("version") or _next_version(self._releases(client, name)))
+        version = str(config.get("version") or _next_version(known))
         with tempfile.TemporaryDirectory(prefix="waybill-") as folder:
             package, release = os.path.join(folder, "model.wbm"), os.path.join(folder, "release.wbr")
             model.save(package)
@@ -142,6 +127,24 @@ class WaybillDeploymentClient(BaseDeploymentClient):
             options["supersede"] = True
         rollout = client.start_rollout(f"{name}@{version}", config.get("to", "all"), **options)
         return {"name": name, "flavor": flavor, "release": f"{name}@{version}", "rollout": rollout["id"]}
+
+
+def _releases_of(name: str, releases: Any) -> list[dict[str, Any]]:
+    return releases[releases["name"] == name].to_dict("records") if len(releases) else []
+
+
+def _rollouts_of(name: str, rollouts: Any) -> list[dict[str, Any]]:
+    """Newest first."""
+    return rollouts[rollouts["release"].str.rpartition("@")[0] == name].to_dict("records") if len(rollouts) else []
+
+
+def _said(name: str, releases: Any, rollouts: Any) -> dict[str, Any]:
+    said: dict[str, Any] = {"name": name, "releases": [one["full_name"] for one in _releases_of(name, releases)]}
+    latest = _rollouts_of(name, rollouts)[:1]
+    if latest:
+        said |= {key: latest[0][key] for key in ("id", "release", "selector", "state", "reason", "committed", "failed") if key in latest[0]}
+        said["rollout"] = said.pop("id")
+    return said
 
 
 def _check_names(config: dict[str, Any]) -> None:
@@ -186,7 +189,7 @@ def _imported(model_uri: str, flavor: str | None, sample: str | None) -> tuple[s
                   "them travel with the release, and every node checks them before it serves")
     if getattr(getattr(rows, "dtype", None), "kind", "") in "iub" and not hasattr(rows, "columns"):
         rows = rows.astype("float64")
-    module = __import__(f"mlflow.{flavor}", fromlist=["load_model"])
+    module = importlib.import_module(f"mlflow.{flavor}")
     native = module.load_model(folder)
     make: Any = _FLAVORS[flavor]
     return flavor, make(native, sample=rows)

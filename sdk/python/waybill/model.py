@@ -24,16 +24,19 @@ class Model:
     scikit-learn, whatever `X` is.
     """
 
-    __slots__ = ("_explainer", "_package")
+    __slots__ = ("_explainer", "_features", "_package", "_texts")
 
     def __init__(self, package: _engine.Package):
         self._package = package
+        self._features: list[str] = package.features  # of C++ once, and not for every call
+        said = {name: package.texts(at) for at, name in enumerate(self._features)}
+        self._texts: dict[str, list[str]] = {name: texts for name, texts in said.items() if texts}
         self._explainer: _engine.Explainer | None = None  # loaded when somebody asks
 
     @property
     def features(self) -> list[str]:
         """The names of the columns, in the order of a row."""
-        return self._package.features
+        return list(self._features)
 
     @property
     def labels(self) -> list[str]:
@@ -44,8 +47,7 @@ class Model:
     def texts(self) -> dict[str, list[str]]:
         """Of the features that are texts, what each may say. A DataFrame holds them as they are; an array of numbers holds their
         places here, -1 for what is not there, NaN for what is missing."""
-        said = {name: self._package.texts(at) for at, name in enumerate(self.features)}
-        return {name: texts for name, texts in said.items() if texts}
+        return {name: list(texts) for name, texts in self._texts.items()}
 
     @property
     def objective(self) -> str:
@@ -120,14 +122,14 @@ class Model:
 
     def __repr__(self) -> str:
         what = f"labels {listed(self.labels, 4)}" if self.labels else "values"
-        return f"<waybill.Model {self.objective}: {len(self.features)} features, {self.trees} trees, {what}, {self.size_bytes} bytes>"
+        return f"<waybill.Model {self.objective}: {len(self._features)} features, {self.trees} trees, {what}, {self.size_bytes} bytes>"
 
     def _rows(self, X: Any, allow_missing: bool) -> Rows:
-        rows = rows_of(X, self.features, "X", self.texts)
+        rows = rows_of(X, self._features, "X", self._texts)
         if not allow_missing and not self._package.missing_allowed:
             found = _engine.first_missing(rows)
             if found is not None:
-                raise ValueError(f"row {found[0]}, column '{self.features[found[1]]}': the value is missing, and this model saw no "
+                raise ValueError(f"row {found[0]}, column '{self._features[found[1]]}': the value is missing, and this model saw no "
                                  "missing values in training; fill it in, or answer anyway with allow_missing=True")
         return rows
 

@@ -71,8 +71,7 @@ def _as_table(answers: Any) -> NDArray[Any]:
     return answers.reshape(len(answers), -1)
 
 
-def require_answers(data: bytes, model: Model, rows: Rows) -> None:
-    trees = has_trees(data)
+def require_answers(data: bytes, model: Model, rows: Rows, trees: bool) -> None:
     parts = _run(_up_to_predictor(data, False) if trees else data, rows)
     theirs = np.concatenate([_as_table(part[-1]) for part in parts])
     ours = model._answers(rows, True)

@@ -20,29 +20,6 @@ Result<size_t> find_column(const CsvTable& table, std::string_view name, std::st
               suggestion(name, table.header()));
 }
 
-// Numbers in order of size, texts in order of bytes.
-void sort_labels(std::vector<std::string>& labels) {
-  const bool numeric = std::all_of(labels.begin(), labels.end(),
-                                   [](const std::string& label) { return parse_double(label).has_value(); });
-  std::sort(labels.begin(), labels.end(), [&](const std::string& a, const std::string& b) {
-    if (!numeric) return a < b;
-    const double x = *parse_double(a);
-    const double y = *parse_double(b);
-    return x != y ? x < y : a < b;
-  });
-}
-
-// Whole numbers with few different values look like classes; text can only be classes.
-Task guess_task(const CsvTable& table, const std::vector<std::string>& values) {
-  for (const std::string& value : values) {
-    const auto number = parse_double(value);
-    if (!number) return Task::kClassification;
-    if (*number != std::floor(*number)) return Task::kRegression;
-  }
-  const bool few = values.size() <= Dataset::kAutoClassesMax && values.size() * 4 <= table.rows_count();
-  return few ? Task::kClassification : Task::kRegression;
-}
-
 Result<std::vector<std::string>> distinct_values(const CsvTable& table, size_t column) {
   std::map<std::string, size_t, std::less<>> seen;
   for (size_t row = 0; row < table.rows_count(); ++row) {
@@ -68,7 +45,7 @@ Status set_classes(const CsvTable& table, size_t column, std::vector<std::string
                 std::to_string(engine::limits::kClassesMax),
                 " classes are possible; if it is a quantity, use --task regression");
   }
-  sort_labels(labels);
+  fit::sort_labels(labels);
   std::map<std::string_view, float> index;
   for (size_t i = 0; i < labels.size(); ++i) index[labels[i]] = static_cast<float>(i);
   for (size_t row = 0; row < table.rows_count(); ++row) data.targets.push_back(index.at(trim(table.cell(row, column))));
@@ -83,7 +60,8 @@ Status set_target(const CsvTable& table, size_t column, Task task, Dataset& data
     return fail(Code::kInvalid, table.name(), ": the target '", table.header()[column], "' is always '", values[0],
                 "'; there is nothing to learn. Give data with at least two different outcomes, or another --target");
   }
-  if (task == Task::kAuto) task = guess_task(table, values);
+  if (task == Task::kAuto)
+    task = fit::are_classes(values, table.rows_count()) ? Task::kClassification : Task::kRegression;
   if (task == Task::kClassification) return set_classes(table, column, std::move(values), data);
   WB_TRY(data.targets, table.numbers(column));
   data.objective = engine::Objective::kRegression;

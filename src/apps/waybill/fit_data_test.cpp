@@ -31,6 +31,7 @@ TEST(FitData, TextIsClassesTwoOfThemAreLogistic) {
 }
 
 TEST(FitData, FewWholeNumbersAreClassesInNumericOrderOthersAQuantity) {
+  EXPECT_TRUE(fit::are_classes({"0.5", "x"}, 40));  // a text among numbers, wherever it stands
   const CsvTable classes = table_of("x,y", [](int i) { return std::to_string(i) + "," + std::to_string(i / 10 * 5); });
   EXPECT_EQ(make_dataset(classes, {.target = "y"})->labels, (std::vector<std::string>{"0", "5", "10", "15"}));
   EXPECT_EQ(make_dataset(classes, {.target = "y", .task = Task::kRegression})->objective,
